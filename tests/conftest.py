@@ -1,0 +1,32 @@
+"""What several test files share: the data, loaded once, and a small piece of it for quick training."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import utils
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+# Two threads that wait for each other while another process holds a core are far slower than one that does not.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def device():
+    return utils.pick_device()
+
+
+@pytest.fixture(scope="session")
+def mnist(device):
+    return utils.load_mnist(ROOT / "data", device)
+
+
+@pytest.fixture(scope="session")
+def small(mnist):
+    """Ten batches of training images and 500 test images."""
+    train, test = mnist
+    return utils.Split(train.images[:1280], train.labels[:1280]), utils.Split(test.images[:500], test.labels[:500])

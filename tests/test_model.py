@@ -1,0 +1,147 @@
+"""The architecture is the one that the project promises, layer by layer."""
+
+import pytest
+import torch
+import torchsummary
+
+from model import Net
+
+# What torchsummary printed of the network that this project reproduces.
+TABLE = """\
+----------------------------------------------------------------
+        Layer (type)               Output Shape         Param #
+================================================================
+            Conv2d-1            [-1, 8, 26, 26]              72
+              ReLU-2            [-1, 8, 26, 26]               0
+       BatchNorm2d-3            [-1, 8, 26, 26]              16
+           Dropout-4            [-1, 8, 26, 26]               0
+            Conv2d-5            [-1, 8, 24, 24]             576
+              ReLU-6            [-1, 8, 24, 24]               0
+       BatchNorm2d-7            [-1, 8, 24, 24]              16
+           Dropout-8            [-1, 8, 24, 24]               0
+            Conv2d-9            [-1, 8, 22, 22]              72
+           Conv2d-10           [-1, 16, 22, 22]             128
+             ReLU-11           [-1, 16, 22, 22]               0
+      BatchNorm2d-12           [-1, 16, 22, 22]              32
+          Dropout-13           [-1, 16, 22, 22]               0
+           Conv2d-14           [-1, 16, 20, 20]             144
+           Conv2d-15           [-1, 16, 20, 20]             256
+             ReLU-16           [-1, 16, 20, 20]               0
+      BatchNorm2d-17           [-1, 16, 20, 20]              32
+          Dropout-18           [-1, 16, 20, 20]               0
+        MaxPool2d-19           [-1, 16, 10, 10]               0
+           Conv2d-20            [-1, 8, 10, 10]             128
+             ReLU-21            [-1, 8, 10, 10]               0
+      BatchNorm2d-22            [-1, 8, 10, 10]              16
+          Dropout-23            [-1, 8, 10, 10]               0
+           Conv2d-24             [-1, 16, 8, 8]           1,152
+             ReLU-25             [-1, 16, 8, 8]               0
+      BatchNorm2d-26             [-1, 16, 8, 8]              32
+          Dropout-27             [-1, 16, 8, 8]               0
+           Conv2d-28             [-1, 16, 8, 8]           2,304
+             ReLU-29             [-1, 16, 8, 8]               0
+      BatchNorm2d-30             [-1, 16, 8, 8]              32
+          Dropout-31             [-1, 16, 8, 8]               0
+           Conv2d-32             [-1, 16, 6, 6]             144
+           Conv2d-33             [-1, 32, 6, 6]             512
+             ReLU-34             [-1, 32, 6, 6]               0
+      BatchNorm2d-35             [-1, 32, 6, 6]              64
+          Dropout-36             [-1, 32, 6, 6]               0
+           Conv2d-37             [-1, 32, 4, 4]             288
+           Conv2d-38             [-1, 10, 4, 4]             320
+             ReLU-39             [-1, 10, 4, 4]               0
+      BatchNorm2d-40             [-1, 10, 4, 4]              20
+          Dropout-41             [-1, 10, 4, 4]               0
+        AvgPool2d-42             [-1, 10, 1, 1]               0
+           Conv2d-43             [-1, 10, 1, 1]             100
+================================================================
+Total params: 6,456
+Trainable params: 6,456
+Non-trainable params: 0
+----------------------------------------------------------------
+"""
+
+# Receptive field of one value after each stage, by hand: 3×3 layers add 2 pixels each, 4 after the pooling.
+FIELDS = {"edges": 5, "parts": 9, "shrink": 10, "shapes": 22}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net().eval()
+
+
+def test_summary_is_the_reference_table(capsys):
+    torchsummary.summary(Net(), (1, 28, 28), device="cpu")
+    printed = capsys.readouterr().out
+    assert TABLE.count("\n") == 51  # 43 layers, three totals, a heading and four rules
+    assert printed[: len(TABLE)] == TABLE
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.05])
+def test_dropout_rate_reaches_every_block(dropout):
+    layers = [layer for layer in Net(dropout).modules() if isinstance(layer, torch.nn.Dropout)]
+    assert [layer.p for layer in layers] == [dropout] * 9
+
+
+def test_blocks_are_convolution_relu_batchnorm_dropout_without_biases(net):
+    kinds = [type(layer).__name__ for layer in net.modules() if not list(layer.children())]
+    after = {"ReLU": {"Conv2d"}, "BatchNorm2d": {"ReLU"}, "Dropout": {"BatchNorm2d"}}
+    for previous, kind in zip(kinds, kinds[1:], strict=False):
+        assert previous in after.get(kind, {previous})
+    assert all(layer.bias is None for layer in net.modules() if isinstance(layer, torch.nn.Conv2d))
+
+
+@pytest.mark.parametrize("n", [1, 2, 128])
+def test_logits_have_one_row_an_image(net, n):
+    logits = net(torch.randn(n, 1, 28, 28))
+    assert logits.shape == (n, 10)
+    assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("stage", FIELDS)
+def test_receptive_field(net, stage):
+    """Values in the middle of a stage depend on a square of input pixels, and on nothing outside it."""
+    # Many images, since ReLU hides some pixels of each.
+    images = torch.randn(256, 1, 28, 28, requires_grad=True)
+    features = images
+    for name, layers in net.named_children():
+        features = layers(features)
+        if name == stage:
+            break
+    middle = features.shape[-1] // 2
+    features[:, :, middle, middle].sum().backward()
+    touched = images.grad.abs().sum(dim=(0, 1)) > 0
+    rows, columns = touched.any(dim=1).nonzero(), touched.any(dim=0).nonzero()
+    assert rows.max() - rows.min() + 1 == columns.max() - columns.min() + 1 == FIELDS[stage]
+    assert touched.sum() == FIELDS[stage] ** 2
+
+
+def test_every_input_pixel_can_change_the_logits(net):
+    images = torch.randn(64, 1, 28, 28, requires_grad=True)
+    net(images).square().sum().backward()
+    assert (images.grad.abs().sum(dim=(0, 1)) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(28, 28),
+        torch.zeros(1, 28, 28),
+        torch.zeros(4, 3, 28, 28),
+        torch.zeros(4, 28, 28, 1),
+        torch.zeros(4, 1, 32, 32),
+        torch.zeros(4, 1, 28, 28, dtype=torch.uint8),
+    ],
+    ids=lambda images: f"{images.dtype}{list(images.shape)}",
+)
+def test_wrong_images_are_refused_by_name(net, images):
+    with pytest.raises(ValueError, match=r"images are .*expects float32 \[N, 1, 28, 28\]") as error:
+        net(images)
+    assert str(list(images.shape)) in str(error.value)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan")])
+def test_wrong_dropout_is_refused_by_name(dropout):
+    with pytest.raises(ValueError, match="dropout is"):
+        Net(dropout)

@@ -1,0 +1,91 @@
+"""Random affine maps, drawn per image and applied as one batch operation."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import utils
+
+STILL = {"degrees": 0, "shift": 0, "scale": 0, "shear": 0}
+
+
+def affines(n=1000, seed=0, **strengths):
+    return utils.random_affines(n, generator=torch.Generator().manual_seed(seed), **(STILL | strengths))
+
+
+@pytest.fixture(scope="module")
+def images(mnist):
+    return mnist[0].images[:64].cpu()
+
+
+def test_zero_strength_is_the_identity(images):
+    seen = utils.warp(images, affines(64))
+    assert seen.dtype == torch.float32
+    torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
+
+
+def test_warp_agrees_with_torch(images):
+    maps = utils.random_affines(64, generator=torch.Generator().manual_seed(1))
+    grid = F.affine_grid(maps, [64, 1, 28, 28], align_corners=False)
+    expected = F.grid_sample(images.float(), grid, align_corners=False)
+    torch.testing.assert_close(utils.warp(images, maps), expected, atol=0.01, rtol=0)
+
+
+def test_each_image_gets_its_own_map(images):
+    seen = utils.warp(images[:1].expand(64, 1, 28, 28), utils.random_affines(64))
+    assert len(torch.unique(seen.flatten(1), dim=0)) == 64
+
+
+def test_a_seed_decides_and_another_seed_decides_otherwise():
+    assert torch.equal(affines(degrees=10, shift=0.1), affines(degrees=10, shift=0.1))
+    assert not torch.equal(affines(degrees=10, shift=0.1), affines(seed=1, degrees=10, shift=0.1))
+
+
+def test_pixels_stay_in_range(images):
+    seen = utils.warp(images, affines(64, degrees=45, shift=0.3, scale=0.5, shear=30))
+    assert seen.min() >= 0
+    assert seen.max() <= 255.001
+
+
+def test_background_stays_background():
+    blank = torch.zeros(64, 1, 28, 28, dtype=torch.uint8)
+    assert utils.warp(blank, affines(64, degrees=45, shift=0.5, scale=0.5, shear=30)).abs().max() == 0
+
+
+def test_what_leaves_the_image_is_replaced_by_background(images):
+    far = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]).expand(64, 2, 3)
+    assert utils.warp(images, far).abs().max() == 0
+
+
+def test_turn_is_bounded_and_reaches_its_bound():
+    maps = affines(degrees=10)
+    angles = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
+    assert 9.5 < angles.max() <= 10.001
+    assert -10.001 <= angles.min() < -9.5
+    torch.testing.assert_close(torch.linalg.det(maps[:, :, :2]), torch.ones(1000))
+
+
+def test_shift_is_bounded_in_image_widths():
+    moves = affines(shift=0.08)[:, :, 2] / 2
+    assert 0.075 < moves.abs().max() <= 0.08
+    assert moves[:, 0].std().item() == pytest.approx(moves[:, 1].std().item(), rel=0.1)
+    assert abs(torch.corrcoef(moves.T)[0, 1]) < 0.1
+
+
+def test_shift_moves_by_whole_pixels_where_it_should(images):
+    right = torch.tensor([[1.0, 0.0, 2 * 3 / 28], [0.0, 1.0, 0.0]]).expand(64, 2, 3)
+    seen = utils.warp(images, right)
+    torch.testing.assert_close(seen[..., :-3], images[..., 3:].float(), atol=0.01, rtol=0)
+
+
+def test_scale_is_bounded():
+    zoom = 1 / torch.linalg.det(affines(scale=0.1)[:, :, :2]).sqrt()
+    assert 1.095 < zoom.max() <= 1.1001
+    assert 0.8999 <= zoom.min() < 0.905
+
+
+def test_shear_is_bounded_and_keeps_the_area():
+    maps = affines(shear=8)
+    angles = torch.rad2deg(torch.atan(maps[:, 0, 1]))
+    assert 7.5 < angles.abs().max() <= 8.001
+    torch.testing.assert_close(torch.linalg.det(maps[:, :, :2]), torch.ones(1000))

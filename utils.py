@@ -1,0 +1,448 @@
+"""From archives to curves, in the order data flows: device, data, augmentation, training, evaluation, plots.
+
+Nothing here knows which model it trains: a model is an argument. The data set lives on the device as one uint8
+tensor a split, a batch is an index into it, and whatever is done to a batch is done to all its images at once.
+"""
+
+import copy
+import itertools
+import math
+import sys
+import time
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+import torchvision
+from tqdm import tqdm
+
+# Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
+MEAN, STD = 0.1307, 0.3081
+
+# The claim: this share of the test set read correctly, within this many epochs.
+TARGET_ACCURACY, TARGET_EPOCH = 0.994, 10
+
+
+# --- Device and seed -------------------------------------------------------------------------------------------------
+
+
+def pick_device():
+    """Return the accelerator that torch finds (CUDA, Apple's MPS, …), else the CPU."""
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+
+
+def set_seed(seed):
+    """Seed torch on every device and keep cuDNN to kernels that repeat bit for bit."""
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+# --- Data ------------------------------------------------------------------------------------------------------------
+
+
+class Split(NamedTuple):
+    """Images uint8 [N, 1, 28, 28] and their labels int64 [N], on one device."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+def load_mnist(root="data", device="cpu"):
+    """Return MNIST as two `Split`s on `device`: 60,000 training images and 10,000 test images.
+
+    torchvision checks and unpacks the archives under `root/MNIST/raw`, and downloads those that are missing.
+    """
+
+    def load(train):
+        dataset = torchvision.datasets.MNIST(root, train=train, download=True)
+        return Split(dataset.data.unsqueeze(1).to(device), dataset.targets.to(device))
+
+    return load(train=True), load(train=False)
+
+
+# --- Augmentation ----------------------------------------------------------------------------------------------------
+
+
+def random_affines(n, degrees=10.0, shift=0.08, scale=0.10, shear=8.0, generator=None):
+    """Return `n` random maps from output to input coordinates, float32 [n, 2, 3] on the CPU, for `warp`.
+
+    Each map turns by up to ±`degrees`, moves by up to ±`shift` of the image's width along both axes, resizes by up
+    to ±`scale` (a fraction) and slants by up to ±`shear` degrees, all drawn uniformly and separately per image.
+    """
+
+    def uniform(limit):
+        return (2 * torch.rand(n, generator=generator) - 1) * limit
+
+    angle, slant = torch.deg2rad(uniform(degrees)), torch.deg2rad(uniform(shear)).tan()
+    zoom = 1 + uniform(scale)
+    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+    right, down = 2 * uniform(shift), 2 * uniform(shift)  # the image is 2 wide: it runs from -1 to 1
+    return torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], dim=1).view(n, 2, 3)
+
+
+def warp(images, affines):
+    """Return uint8 or float `images` [N, 1, 28, 28] seen through `affines` [N, 2, 3], float32 from 0 to 255.
+
+    Pixels are interpolated bilinearly; what comes in from outside the image is background, 0.
+    """
+    size = images.shape[-1]
+    centres = (2 * torch.arange(size, device=images.device) + 1) / size - 1
+    across = affines[:, None, :, 0] * centres[:, None] + affines[:, None, :, 2]  # [N, 28, 2]
+    down = affines[:, None, :, 1] * centres[:, None]
+    # A broadcast sum of the two instead of F.affine_grid's matrix product: a third of its time on the CPU.
+    grid = down[:, :, None] + across[:, None]  # [N, 28, 28, 2]
+    return F.grid_sample(images.float(), grid, padding_mode="zeros", align_corners=False)
+
+
+def normalize(pixels):
+    """Return uint8 or float `pixels` from 0 to 255 as float32 with mean 0 and standard deviation 1 over MNIST."""
+    return (pixels.float() - 255 * MEAN) / (255 * STD)
+
+
+# --- Training --------------------------------------------------------------------------------------------------------
+
+
+def one_cycle(steps, peak, warmup=0.25):
+    """Return the learning rate of each step, float32 [steps]: a linear rise to `peak`, then half a cosine to zero.
+
+    `warmup` is the rise's share of the steps. Source: Smith and Topin, "Super-convergence", 2018, section 3.
+    """
+    progress = (torch.arange(steps) + 1) / steps
+    rise = progress / warmup
+    fall = (1 + torch.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
+    return peak * torch.where(progress < warmup, rise, fall)
+
+
+class Trainer:
+    """A model, its optimizer, and as tensors on one device all that a training step reads or writes.
+
+    Because `step` touches nothing else and reads nothing back, a GPU can record it once and replay it.
+    """
+
+    def __init__(self, model, split, steps, batch_size, lr, momentum, weight_decay, averaging):
+        device = split.images.device
+        layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        self.model = model.to(device, memory_format=layout)
+        self.averaged = copy.deepcopy(self.model)
+        self.averages = list(zip(floats(self.averaged), floats(self.model), strict=True))
+        self.images, self.labels = split
+        self.rows = torch.zeros(batch_size, dtype=torch.int64, device=device)  # this step's images, by index
+        self.affines = torch.zeros(len(self.labels), 2, 3, device=device)  # this epoch's, one an image
+        self.rates = one_cycle(steps, lr).to(device)
+        # The average forgets its first steps sooner, so that it is worth a look from the first epoch on.
+        count = torch.arange(steps, device=device)
+        self.blends = 1 - ((count + 1) / (count + 10)).clamp(max=averaging)
+        self.lr, self.blend, self.loss = torch.zeros(3, device=device).unbind()
+        self.loss_sum, self.correct = torch.zeros(2, device=device).unbind()
+        self.optimizer = torch.optim.SGD(
+            model.parameters(), lr=self.lr, momentum=momentum, nesterov=True, weight_decay=weight_decay, fused=True
+        )
+        self.run_step = self.record_step() if device.type == "cuda" else self.step
+
+    def step(self):
+        """Train on the images that `rows` points at, and move the averaged model a little towards the result."""
+        images, labels = self.images[self.rows], self.labels[self.rows]
+        logits = self.model(normalize(warp(images, self.affines[self.rows])))
+        loss = F.cross_entropy(logits, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            # In swa_utils.AveragedModel the same costs a host sync a step.
+            for average, current in self.averages:
+                average.lerp_(current, self.blend)
+            self.loss.copy_(loss)
+            self.loss_sum.add_(loss)
+            self.correct.add_((logits.argmax(dim=1) == labels).sum())
+
+    def record_step(self):
+        """Return a function that replays `step` as one CUDA graph: one launch in place of some two hundred.
+
+        Recording wants a few real steps first, on a side stream, so that every library has its workspace. What they
+        changed is put back, and momentum is set to zero, which is where it starts.
+        """
+        before = copy.deepcopy([self.model.state_dict(), self.averaged.state_dict()])
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self.step()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.optimizer.zero_grad()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step()
+        self.model.load_state_dict(before[0])
+        self.averaged.load_state_dict(before[1])
+        for state in self.optimizer.state.values():
+            state["momentum_buffer"].zero_()
+        return graph.replay
+
+    def epoch(self, first_step, order, affines):
+        """Run an epoch over `order`, int64 [steps, batch_size], and yield the number of images seen after each step.
+
+        Both arguments go to the device once, here. `first_step` counts from the start of training.
+        """
+        self.model.train()
+        self.loss_sum.zero_()
+        self.correct.zero_()
+        self.affines.copy_(affines)
+        for done, rows in enumerate(order.to(self.rows.device), start=1):
+            self.rows.copy_(rows)
+            self.lr.copy_(self.rates[first_step + done - 1])
+            self.blend.copy_(self.blends[first_step + done - 1])
+            self.run_step()
+            yield done
+
+
+def floats(model):
+    """Return the parameters and BatchNorm statistics of `model`: all its tensors but the integer counters."""
+    return [t for t in itertools.chain(model.parameters(), model.buffers()) if t.is_floating_point()]
+
+
+def shuffled_batches(n, batch_size, generator=None):
+    """Return the indices 0 … n-1 in random order, int64 [steps, batch_size].
+
+    The last batch is filled up from the start of that order, so that every batch is full.
+    """
+    order = torch.randperm(n, generator=generator)
+    steps = math.ceil(n / batch_size)
+    return order[torch.arange(steps * batch_size) % n].view(steps, batch_size)
+
+
+def train_epoch(trainer, first_step, order, affines):
+    """Train one epoch under a progress bar; return mean loss and accuracy (a fraction) over its batches.
+
+    The bar reads from the device, which waits for it, twice a second and not once a step.
+    """
+    steps, batch_size = order.shape
+    layout = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
+    with tqdm(total=steps, bar_format=layout, file=sys.stdout, mininterval=0) as bar:
+        shown = time.monotonic()
+        for done in trainer.epoch(first_step, order, affines):
+            if done == steps or time.monotonic() - shown > 0.5:
+                accuracy = trainer.correct.item() / (done * batch_size)
+                state = f"Loss={trainer.loss.item()} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}"
+                bar.set_description_str(state, refresh=False)
+                bar.update(done - bar.n)
+                shown = time.monotonic()
+    return trainer.loss_sum.item() / steps, accuracy
+
+
+# --- Evaluation ------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def compute_logits(model, images, batch_size=500):
+    """Return the logits of uint8 `images` [N, 1, 28, 28], float32 [N, 10], with `model` in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    logits = torch.cat([model(normalize(batch)) for batch in images.split(batch_size)])
+    model.train(was_training)
+    return logits
+
+
+def evaluate(model, split):
+    """Return the mean cross-entropy of `model` over `split` and its accuracy, a fraction."""
+    logits = compute_logits(model, split.images)
+    accuracy = (logits.argmax(dim=1) == split.labels).float().mean()
+    return F.cross_entropy(logits, split.labels).item(), accuracy.item()
+
+
+# --- The whole run ---------------------------------------------------------------------------------------------------
+
+
+def fit(
+    model,
+    train,
+    test,
+    epochs=15,
+    batch_size=128,
+    lr=0.1,
+    momentum=0.9,
+    weight_decay=1e-4,
+    averaging=0.998,
+    augmentation=None,
+    seed=0,
+):
+    """Train `model` on the `Split` `train`, look at `test` after each epoch, and return the history.
+
+    The history is a list with a dictionary an epoch: `epoch`, `train_loss`, `train_accuracy`, `test_loss`,
+    `test_accuracy` and `seconds`; accuracies are fractions. Training accuracy is that of the weights being trained,
+    on augmented images and with each batch's own BatchNorm statistics; test accuracy is that of the averaged weights,
+    which are also what `model` holds at the end. Shuffling and augmentation depend on `seed` alone, not on the device.
+
+    `averaging` is the decay of the weights' exponential moving average (Polyak and Juditsky, 1992; Tarvainen and
+    Valpola, "Mean teachers", 2017, section 2). `augmentation` holds keyword arguments of `random_affines`.
+    """
+    set_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    n = len(train.labels)
+    steps = math.ceil(n / batch_size)
+    trainer = Trainer(model, train, epochs * steps, batch_size, lr, momentum, weight_decay, averaging)
+    history = []
+    for epoch in range(1, epochs + 1):
+        print(f"EPOCH: {epoch}")
+        start = time.perf_counter()
+        order = shuffled_batches(n, batch_size, generator)
+        affines = random_affines(n, generator=generator, **(augmentation or {}))
+        train_loss, train_accuracy = train_epoch(trainer, (epoch - 1) * steps, order, affines)
+        test_loss, test_accuracy = evaluate(trainer.averaged, test)
+        seconds = time.perf_counter() - start
+        correct, total = round(test_accuracy * len(test.labels)), len(test.labels)
+        print(f"Test set: Average loss: {test_loss:.4f}, Accuracy: {correct}/{total} ({100 * test_accuracy:.2f}%)\n")
+        history.append(
+            {
+                "epoch": epoch,
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
+                "test_loss": test_loss,
+                "test_accuracy": test_accuracy,
+                "seconds": seconds,
+            }
+        )
+    model.load_state_dict(trainer.averaged.state_dict())
+    return history
+
+
+# --- Plots -----------------------------------------------------------------------------------------------------------
+
+# Two of the colour-blind safe colours of Okabe and Ito, and a grey.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+
+
+def canvas(rows=1, columns=1, width=9.0, height=3.6, **options):
+    """Return a figure and its axes, sized in inches for GitHub's column and shown only where it is returned."""
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), dpi=100, layout="constrained", **options)
+    plt.close(figure)
+    return figure, axes
+
+
+def show_image(axes, image, title="", **text):
+    """Draw one image, [1, 28, 28] or [28, 28], black on white and without ticks."""
+    axes.imshow(image.cpu().reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=9, pad=3, **text)
+
+
+def plot_digits(split, columns=12):
+    """Return a figure with a row a class, each the first `columns` images of that class."""
+    figure, axes = canvas(10, columns, height=7.5)
+    for digit, row in enumerate(axes):
+        for cell, image in zip(row, split.images[split.labels == digit], strict=False):
+            show_image(cell, image)
+        row[0].set_ylabel(digit, rotation=0, labelpad=12, va="center")
+    figure.supylabel("label")
+    figure.supxlabel(f"the first {columns} images of each class")
+    return figure
+
+
+def plot_class_balance(train, test):
+    """Return a bar chart of each class's share of the two splits, in percent."""
+    figure, axes = canvas(height=2.8)
+    for split, name, colour, offset in ((train, "training", BLUE, -0.2), (test, "test", ORANGE, 0.2)):
+        share = 100 * torch.bincount(split.labels, minlength=10).cpu() / len(split.labels)
+        axes.bar(torch.arange(10) + offset, share, width=0.4, color=colour, label=f"{name}, {len(split.labels):,}")
+    axes.axhline(10, color=GREY, linewidth=1, linestyle="--", label="an even share")
+    axes.set(xlabel="class", ylabel="share of the images (%)", xticks=range(10), ylim=(0, 14))
+    axes.legend(ncols=3, loc="upper center")
+    return figure
+
+
+def plot_augmentation(image, affines):
+    """Return a figure of one image [1, 28, 28] as it is and as each of `affines` [n, 2, 3] shows it."""
+    n = len(affines)
+    warped = warp(image.expand(n, 1, 28, 28), affines.to(image.device))
+    figure, axes = canvas(math.ceil((n + 1) / 8), 8, height=1.3 * math.ceil((n + 1) / 8))
+    titles = ["as it is"] + [f"seen {i + 1}" for i in range(n)]
+    for cell, picture, title in zip(axes.flat, [image, *warped], titles, strict=False):
+        show_image(cell, picture, title)
+    return figure
+
+
+def plot_parameters(model):
+    """Return a bar chart of how many parameters each layer of `model` has, and how much of its input it sees."""
+    names, counts, fields = [], [], []
+    field, stride = 1, 1  # receptive field and distance between neighbours, in input pixels
+    for layer in model.modules():
+        if hasattr(layer, "kernel_size"):
+            kernel = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+            field += (kernel - 1) * stride
+            stride *= layer.stride if isinstance(layer.stride, int) else layer.stride[0]
+            names.append(f"{type(layer).__name__} {kernel}×{kernel}")
+            counts.append(sum(p.numel() for p in layer.parameters()))
+            fields.append(field)
+    figure, (left, right) = canvas(1, 2, height=3.8, sharey=True)
+    places = range(len(names))
+    for axes, values, colour, label in (
+        (left, counts, BLUE, "parameters"),
+        (right, fields, ORANGE, "receptive field (input pixels, one side)"),
+    ):
+        axes.bar_label(axes.barh(places, values, color=colour), fmt="{:,.0f}", padding=2, fontsize=8)
+        axes.set(xlabel=label)
+        axes.margins(x=0.12)
+    left.set(yticks=places, yticklabels=names, ylabel="layer, from input to logits")
+    left.invert_yaxis()
+    right.axvline(28, color=GREY, linestyle="--", label="the image's width")
+    right.legend(loc="upper right")
+    return figure
+
+
+def plot_learning_rate(rates, epochs):
+    """Return a line chart of the learning rate of every step, `rates` [steps], over `epochs` epochs."""
+    figure, axes = canvas(height=2.6)
+    axes.plot(torch.arange(len(rates)) * epochs / len(rates), rates.cpu(), color=BLUE)
+    axes.set(xlabel="epochs done", ylabel="learning rate", xlim=(0, epochs), ylim=(0, None))
+    return figure
+
+
+def plot_history(history):
+    """Return loss and accuracy of every epoch in `history`, with the claim's accuracy and epoch marked."""
+    epochs = [row["epoch"] for row in history]
+    figure, (left, right) = canvas(1, 2)
+    for axes, quantity, factor in ((left, "loss", 1), (right, "accuracy", 100)):
+        for part, colour, marker in (("train", BLUE, "o"), ("test", ORANGE, "s")):
+            values = [factor * row[f"{part}_{quantity}"] for row in history]
+            name = "training, augmented" if part == "train" else "test"
+            axes.plot(epochs, values, color=colour, marker=marker, markersize=4, label=name)
+        axes.axvline(TARGET_EPOCH, color=GREY, linestyle=":", label=f"epoch {TARGET_EPOCH}")
+        axes.set(xlabel="epoch", xticks=epochs)
+    left.set(ylabel="cross-entropy (nats)", yscale="log")
+    right.axhline(100 * TARGET_ACCURACY, color="black", linewidth=1, linestyle="--", label=f"{TARGET_ACCURACY:.1%}")
+    right.set(ylabel="accuracy (%)", ylim=(min(97.0, 100 * min(row["test_accuracy"] for row in history) - 0.2), 100))
+    left.legend()
+    right.legend(loc="lower right")
+    return figure
+
+
+def plot_confusion(logits, labels):
+    """Return the confusion matrix of `logits` [N, 10] against `labels` [N], in images; colour counts mistakes only."""
+    counts = torch.zeros(10, 10, dtype=torch.int64)
+    counts.index_put_((labels.cpu(), logits.argmax(dim=1).cpu()), torch.tensor(1), accumulate=True)
+    mistakes = counts.clone().fill_diagonal_(0)
+    figure, axes = canvas(width=6.5, height=5.5)
+    picture = axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, mistakes.max().item()))
+    for label, predicted in itertools.product(range(10), range(10)):
+        if counts[label, predicted]:
+            axes.text(predicted, label, f"{counts[label, predicted]:,}", ha="center", va="center")
+    axes.set(xlabel="predicted digit", ylabel="label", xticks=range(10), yticks=range(10))
+    figure.colorbar(picture, label="mistakes (images)")
+    return figure
+
+
+def plot_mistakes(logits, split, most=32):
+    """Return a figure of the images that `logits` [N, 10] gets wrong, the surest first, `most` at the most."""
+    probabilities, predicted = logits.softmax(dim=1).max(dim=1)
+    wrong = torch.where(predicted != split.labels)[0]
+    wrong = wrong[probabilities[wrong].argsort(descending=True)][:most]
+    rows = max(1, math.ceil(len(wrong) / 8))
+    figure, axes = canvas(rows, 8, height=1.5 * rows)
+    for cell in axes.flat:
+        cell.axis("off")
+    for cell, i in zip(axes.flat, wrong.tolist(), strict=False):
+        title = f"{split.labels[i]}, read as {predicted[i]}\n{100 * probabilities[i]:.0f} % sure"
+        show_image(cell, split.images[i], title)
+        cell.axis("on")
+    return figure

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 import torchvision
+from matplotlib.ticker import LogLocator, NullFormatter
 from tqdm import tqdm
 
 # Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
@@ -123,8 +124,8 @@ class Trainer:
 
     def __init__(self, model, split, steps, batch_size, lr, momentum, weight_decay, averaging):
         device = split.images.device
-        layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-        self.model = model.to(device, memory_format=layout)
+        self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        self.model = model.to(device, memory_format=self.layout)
         self.averaged = copy.deepcopy(self.model)
         self.averages = list(zip(floats(self.averaged), floats(self.model), strict=True))
         self.images, self.labels = split
@@ -322,7 +323,7 @@ def canvas(rows=1, columns=1, width=9.0, height=3.6, **options):
 
 def show_image(axes, image, title="", **text):
     """Draw one image, [1, 28, 28] or [28, 28], black on white and without ticks."""
-    axes.imshow(image.cpu().reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
+    axes.imshow(image.cpu().reshape(28, 28).numpy(), cmap="gray_r", vmin=0, vmax=255)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=9, pad=3, **text)
 
@@ -343,8 +344,9 @@ def plot_class_balance(train, test):
     """Return a bar chart of each class's share of the two splits, in percent."""
     figure, axes = canvas(height=2.8)
     for split, name, colour, offset in ((train, "training", BLUE, -0.2), (test, "test", ORANGE, 0.2)):
-        share = 100 * torch.bincount(split.labels, minlength=10).cpu() / len(split.labels)
-        axes.bar(torch.arange(10) + offset, share, width=0.4, color=colour, label=f"{name}, {len(split.labels):,}")
+        share = (100 * torch.bincount(split.labels, minlength=10) / len(split.labels)).tolist()
+        places = [digit + offset for digit in range(10)]
+        axes.bar(places, share, width=0.4, color=colour, label=f"{name}, {len(split.labels):,}")
     axes.axhline(10, color=GREY, linewidth=1, linestyle="--", label="an even share")
     axes.set(xlabel="class", ylabel="share of the images (%)", xticks=range(10), ylim=(0, 14))
     axes.legend(ncols=3, loc="upper center")
@@ -393,7 +395,7 @@ def plot_parameters(model):
 def plot_learning_rate(rates, epochs):
     """Return a line chart of the learning rate of every step, `rates` [steps], over `epochs` epochs."""
     figure, axes = canvas(height=2.6)
-    axes.plot(torch.arange(len(rates)) * epochs / len(rates), rates.cpu(), color=BLUE)
+    axes.plot([step * epochs / len(rates) for step in range(len(rates))], rates.tolist(), color=BLUE)
     axes.set(xlabel="epochs done", ylabel="learning rate", xlim=(0, epochs), ylim=(0, None))
     return figure
 
@@ -410,6 +412,9 @@ def plot_history(history):
         axes.axvline(TARGET_EPOCH, color=GREY, linestyle=":", label=f"epoch {TARGET_EPOCH}")
         axes.set(xlabel="epoch", xticks=epochs)
     left.set(ylabel="cross-entropy (nats)", yscale="log")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter(NullFormatter())
     right.axhline(100 * TARGET_ACCURACY, color="black", linewidth=1, linestyle="--", label=f"{TARGET_ACCURACY:.1%}")
     right.set(ylabel="accuracy (%)", ylim=(min(97.0, 100 * min(row["test_accuracy"] for row in history) - 0.2), 100))
     left.legend()
@@ -423,10 +428,11 @@ def plot_confusion(logits, labels):
     counts.index_put_((labels.cpu(), logits.argmax(dim=1).cpu()), torch.tensor(1), accumulate=True)
     mistakes = counts.clone().fill_diagonal_(0)
     figure, axes = canvas(width=6.5, height=5.5)
-    picture = axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, mistakes.max().item()))
+    picture = axes.imshow(mistakes.numpy(), cmap="Oranges", vmin=0, vmax=max(1, mistakes.max().item()))
     for label, predicted in itertools.product(range(10), range(10)):
         if counts[label, predicted]:
-            axes.text(predicted, label, f"{counts[label, predicted]:,}", ha="center", va="center")
+            colour = "white" if mistakes[label, predicted] > 0.6 * mistakes.max() else "black"
+            axes.text(predicted, label, f"{counts[label, predicted]:,}", color=colour, ha="center", va="center")
     axes.set(xlabel="predicted digit", ylabel="label", xticks=range(10), yticks=range(10))
     figure.colorbar(picture, label="mistakes (images)")
     return figure

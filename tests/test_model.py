@@ -1,5 +1,7 @@
 """The architecture is the one that the project promises, layer by layer."""
 
+import itertools
+
 import pytest
 import torch
 import torchsummary
@@ -87,7 +89,7 @@ def test_dropout_rate_reaches_every_block(dropout):
 def test_blocks_are_convolution_relu_batchnorm_dropout_without_biases(net):
     kinds = [type(layer).__name__ for layer in net.modules() if not list(layer.children())]
     after = {"ReLU": {"Conv2d"}, "BatchNorm2d": {"ReLU"}, "Dropout": {"BatchNorm2d"}}
-    for previous, kind in zip(kinds, kinds[1:], strict=False):
+    for previous, kind in itertools.pairwise(kinds):
         assert previous in after.get(kind, {previous})
     assert all(layer.bias is None for layer in net.modules() if isinstance(layer, torch.nn.Conv2d))
 

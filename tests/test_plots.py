@@ -1,0 +1,117 @@
+"""Every plot is a figure whose axes say what they show."""
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+import utils
+from model import Net
+
+HISTORY = [
+    {
+        "epoch": epoch,
+        "train_loss": 0.3 / epoch,
+        "test_loss": 0.2 / epoch,
+        "train_accuracy": 1 - 0.05 / epoch,
+        "test_accuracy": 1 - 0.03 / epoch,
+        "seconds": 1.0,
+    }
+    for epoch in range(1, 16)
+]
+
+
+def logits_with_mistakes(labels, n=40):
+    """Return logits [N, 10] that are sure and right, but for the first `n` images."""
+    logits = torch.nn.functional.one_hot(labels, 10).float() * 9
+    logits[:n] = logits[:n].roll(1, dims=1)
+    return logits
+
+
+@pytest.fixture(scope="module")
+def figures(mnist):
+    train, test = mnist
+    logits = logits_with_mistakes(test.labels)
+    return {
+        "digits": utils.plot_digits(train),
+        "class_balance": utils.plot_class_balance(train, test),
+        "augmentation": utils.plot_augmentation(train.images[7], utils.random_affines(15)),
+        "parameters": utils.plot_parameters(Net()),
+        "learning_rate": utils.plot_learning_rate(utils.one_cycle(7035, 0.1), 15),
+        "history": utils.plot_history(HISTORY),
+        "confusion": utils.plot_confusion(logits, test.labels),
+        "mistakes": utils.plot_mistakes(logits, test),
+    }
+
+
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_each_plot_is_a_figure_of_github_width_that_draws(figures, tmp_path):
+    for name, figure in figures.items():
+        assert isinstance(figure, Figure), name
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+        assert figure.get_figwidth() * figure.dpi <= 900
+    assert plt.get_fignums() == []  # none is left open to be shown twice
+
+
+@pytest.mark.parametrize("name", ["class_balance", "learning_rate", "history", "confusion"])
+def test_charts_have_labelled_axes(figures, name):
+    for axes in figures[name].axes:
+        assert axes.get_ylabel() != ""
+        assert axes.get_xlabel() != "" or axes.get_label() == "<colorbar>"
+
+
+def test_history_shows_both_parts_and_the_claim(figures):
+    loss, accuracy = figures["history"].axes
+    assert legend(loss) == ["training, augmented", "test", "epoch 10"]
+    assert legend(accuracy) == ["training, augmented", "test", "epoch 10", "99.4%"]
+    train, test, _, target = (line.get_ydata() for line in accuracy.lines)
+    assert list(train) == pytest.approx([100 * row["train_accuracy"] for row in HISTORY])
+    assert list(test) == pytest.approx([100 * row["test_accuracy"] for row in HISTORY])
+    assert set(accuracy.lines[2].get_xdata()) == {10}
+    assert list(target) == pytest.approx([99.4, 99.4])
+    assert list(loss.lines[1].get_ydata()) == pytest.approx([row["test_loss"] for row in HISTORY])
+
+
+def test_history_of_one_epoch_draws(tmp_path):
+    utils.plot_history(HISTORY[:1]).savefig(tmp_path / "one.png")
+
+
+def test_parameters_add_up_and_fields_grow(figures):
+    counts, fields = figures["parameters"].axes
+    assert sum(bar.get_width() for bar in counts.patches) == 6456 - 2 * (8 + 8 + 16 + 16 + 8 + 16 + 16 + 32 + 10)
+    widths = [bar.get_width() for bar in fields.patches]
+    assert widths == sorted(widths)
+    assert widths[-1] == 32
+    assert all([counts.get_xlabel(), fields.get_xlabel(), counts.get_ylabel()])
+
+
+def test_confusion_counts_every_image(figures, mnist):
+    axes = figures["confusion"].axes[0]
+    counts = [int(text.get_text().replace(",", "")) for text in axes.texts]
+    assert sum(counts) == 10_000
+    off_diagonal = [text for text in axes.texts if text.get_position()[0] != text.get_position()[1]]
+    assert sum(int(text.get_text()) for text in off_diagonal) == 40
+
+
+def test_confusion_without_a_mistake_draws(mnist, tmp_path):
+    labels = mnist[1].labels
+    utils.plot_confusion(logits_with_mistakes(labels, n=0), labels).savefig(tmp_path / "none.png")
+
+
+def test_mistakes_are_wrong_and_the_surest_first(mnist):
+    test = mnist[1]
+    logits = logits_with_mistakes(test.labels, n=3)
+    logits[1] *= 0.3
+    titles = [axes.get_title() for axes in utils.plot_mistakes(logits, test).axes if axes.get_title()]
+    labels = test.labels[[0, 2, 1]].tolist()
+    assert [title.split(",")[0] for title in titles] == [str(label) for label in labels]
+    assert [title.split()[3] for title in titles] == [str((label + 1) % 10) for label in labels]
+
+
+def test_mistakes_without_a_mistake_draws(mnist, tmp_path):
+    test = mnist[1]
+    utils.plot_mistakes(logits_with_mistakes(test.labels, n=0), test).savefig(tmp_path / "none.png")

@@ -1,0 +1,240 @@
+"""One step, one epoch, a whole run: what they change, what they return and what they print."""
+
+import copy
+import math
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import utils
+from model import Net
+
+RECIPE = {"batch_size": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "averaging": 0.9}
+
+BAR = (
+    r"Loss=\d+\.\d+(e-\d+)? Batch_id=9 Accuracy=\d+\.\d\d: 100%\|██████████\| 10/10 "
+    r"\[\d\d:\d\d<\d\d:\d\d, +(\d+\.\d\d|\?)(it/s|s/it)\]"
+)
+TEST_LINE = r"Test set: Average loss: \d+\.\d{4}, Accuracy: \d+/500 \(\d+\.\d\d%\)"
+
+
+def make_net(seed=0):
+    torch.manual_seed(seed)
+    return Net()
+
+
+def make_trainer(split, steps=20, **recipe):
+    trainer = utils.Trainer(make_net(), split, steps=steps, **(RECIPE | recipe))
+    trainer.rows.copy_(torch.arange(128))
+    trainer.affines.copy_(utils.random_affines(len(split.labels), 0, 0, 0, 0))
+    trainer.lr.fill_(trainer.rates.max())
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def run(small):
+    """Two epochs on the small splits: the model and its history."""
+    model = make_net()
+    return model, utils.fit(model, *small, epochs=2)
+
+
+# --- The learning rate and the order of images ---
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_zero():
+    rates = utils.one_cycle(1000, peak=0.1, warmup=0.2)
+    top = rates.argmax().item()
+    assert rates.shape == (1000,)
+    assert top == pytest.approx(200, abs=1)
+    assert rates[top].item() == pytest.approx(0.1, rel=1e-4)
+    assert (rates[: top + 1].diff() > 0).all()
+    assert (rates[top:].diff() <= 0).all()
+    assert rates[0] == pytest.approx(0.1 / 200)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(60_000, 128), (1280, 128), (5, 4), (3, 8), (1, 1)])
+def test_an_epoch_shows_every_image_in_full_batches(n, batch_size):
+    order = utils.shuffled_batches(n, batch_size, torch.Generator().manual_seed(0))
+    assert order.shape == (math.ceil(n / batch_size), batch_size)
+    assert order.flatten()[:n].sort().values.tolist() == list(range(n))
+    assert torch.equal(order.flatten()[n:], order.flatten().repeat(8)[: order.numel() - n])
+
+
+def test_order_is_shuffled_and_decided_by_the_seed():
+    orders = [utils.shuffled_batches(1280, 128, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert not torch.equal(orders[0].flatten(), torch.arange(1280))
+
+
+# --- One step ---
+
+
+def test_steps_lower_the_loss(small):
+    trainer = make_trainer(small[0])
+    losses = []
+    for _ in range(20):
+        trainer.run_step()
+        losses.append(trainer.loss.item())
+    assert losses[0] == pytest.approx(math.log(10), abs=0.3)
+    assert losses[-1] < losses[0] / 2
+
+
+def test_a_step_moves_every_parameter(small):
+    trainer = make_trainer(small[0])
+    before = copy.deepcopy(dict(trainer.model.named_parameters()))
+    trainer.run_step()
+    assert [name for name, p in trainer.model.named_parameters() if torch.equal(p, before[name])] == []
+
+
+def test_a_step_is_that_of_plain_sgd(small, device):
+    split = small[0]
+    trainer = make_trainer(split, weight_decay=0.01)
+    plain = make_net().to(device, memory_format=trainer.layout)
+    images = utils.normalize(utils.warp(split.images[:128], trainer.affines[:128]))
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
+    for _ in range(3):
+        trainer.lr.fill_(0.05)
+        trainer.run_step()
+        optimizer.zero_grad()
+        loss = F.cross_entropy(plain(images), split.labels[:128])
+        loss.backward()
+        optimizer.step()
+        torch.testing.assert_close(trainer.loss, loss.detach())
+    for ours, expected in zip(trainer.model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_average_is_a_running_mean_of_weights_and_statistics(small):
+    trainer = make_trainer(small[0])
+    expected = [tensor.detach().clone() for tensor in utils.floats(trainer.model)]
+    for _ in range(3):
+        trainer.blend.fill_(0.25)
+        trainer.run_step()
+        expected = [0.75 * e + 0.25 * t.detach() for e, t in zip(expected, utils.floats(trainer.model), strict=True)]
+    for average, value in zip(utils.floats(trainer.averaged), expected, strict=True):
+        torch.testing.assert_close(average, value)
+
+
+def test_the_average_warms_up(small):
+    blends = make_trainer(small[0], steps=1000, averaging=0.99).blends
+    assert blends[0].item() == pytest.approx(0.9)
+    assert blends[-1].item() == pytest.approx(0.01)
+    assert (blends.diff() <= 0).all()
+
+
+def test_floats_are_parameters_and_batchnorm_statistics():
+    tensors = utils.floats(make_net())
+    assert sum(t.numel() for t in tensors) == 6456 + 2 * (8 + 8 + 16 + 16 + 8 + 16 + 16 + 32 + 10)
+    assert all(t.dtype == torch.float32 for t in tensors)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_recorded_step_is_the_plain_step(small):
+    recorded, plain = make_trainer(small[0]), make_trainer(small[0])
+    for _ in range(5):
+        recorded.run_step()
+        plain.step()
+    for ours, expected in zip(utils.floats(recorded.averaged), utils.floats(plain.averaged), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_an_epoch_never_waits_for_the_gpu(small):
+    trainer = make_trainer(small[0])
+    order = utils.shuffled_batches(1280, 128).to(trainer.rows.device)
+    affines = trainer.affines.clone()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert list(trainer.epoch(0, order, affines)) == list(range(1, 11))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# --- Evaluation ---
+
+
+def test_evaluation_equals_a_plain_loop(small, device):
+    _, test = small
+    model = make_net().to(device)
+    loss, accuracy = utils.evaluate(model, test)
+    model.eval()
+    losses, correct = [], 0
+    with torch.no_grad():
+        for image, label in zip(test.images, test.labels, strict=True):
+            logits = model(utils.normalize(image[None]))
+            losses.append(F.cross_entropy(logits, label[None]).item())
+            correct += int(logits.argmax() == label)
+    assert loss == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    assert accuracy == pytest.approx(correct / len(losses))
+
+
+def test_evaluation_changes_nothing_and_tracks_no_gradient(small, device):
+    model = make_net().to(device).train()
+    before = copy.deepcopy(model.state_dict())
+    logits = utils.compute_logits(model, small[1].images)
+    assert model.training
+    assert not logits.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+# --- A whole run ---
+
+
+def test_history_has_a_row_an_epoch(run):
+    _, history = run
+    assert [row["epoch"] for row in history] == [1, 2]
+    for row in history:
+        assert set(row) == {"epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"}
+        assert 0 <= row["train_accuracy"] <= 1
+        assert 0 <= row["test_accuracy"] <= 1
+        assert row["train_loss"] > 0
+        assert row["seconds"] > 0
+
+
+def test_the_model_ends_as_what_was_evaluated_last(run, small):
+    model, history = run
+    assert utils.evaluate(model, small[1]) == (history[-1]["test_loss"], history[-1]["test_accuracy"])
+
+
+def test_log_has_the_form_of_the_reference(small, capsys):
+    utils.fit(make_net(), *small, epochs=2)
+    printed = capsys.readouterr()
+    lines = [line.rsplit("\r", 1)[-1] for line in printed.out.split("\n")]
+    assert printed.err == ""
+    assert len(lines) == 9
+    for epoch, (heading, bar, verdict, blank) in enumerate((lines[:4], lines[4:8]), start=1):
+        assert heading == f"EPOCH: {epoch}"
+        assert re.fullmatch(BAR, bar.rstrip()), bar
+        assert re.fullmatch(TEST_LINE, verdict), verdict
+        assert blank == ""
+
+
+def test_same_seed_same_weights_bit_for_bit(run, small):
+    model, history = run
+    again = make_net()
+    repeated = utils.fit(again, *small, epochs=2)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    assert [row["train_loss"] for row in repeated] == [row["train_loss"] for row in history]
+
+
+def test_another_seed_gives_other_weights(run, small):
+    model, _ = run
+    other = make_net()
+    utils.fit(other, *small, epochs=2, seed=1)
+    assert not torch.equal(next(model.parameters()), next(other.parameters()))
+
+
+def test_augmentation_is_an_option_of_fit(small):
+    histories = [utils.fit(make_net(), *small, epochs=1, augmentation=a) for a in (None, {"shift": 0.3})]
+    assert histories[0][0]["train_loss"] < histories[1][0]["train_loss"]
+
+
+def test_training_learns(run):
+    _, history = run
+    assert history[1]["train_loss"] < history[0]["train_loss"]
+    assert history[1]["train_accuracy"] > 0.5

@@ -1,0 +1,46 @@
+# MNIST in 6,456 parameters. `make` alone prints what there is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+OWNER ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint save lock repo clean
+
+help: ## Print this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+
+install: .venv/installed ## Make .venv and install the locked packages into it (about 5.5 GB, most of it torch)
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed, and $(PYTHON) is older: try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+run: .venv/installed ## Train: execute the notebook, 15 epochs, and save it as build/MNIST_6k.html
+	$(BIN)/python tools/notebook.py build
+
+test: .venv/installed ## Run every test, and the notebook, 15 epochs, with nbval
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval-lax MNIST_6k.ipynb
+
+lint: .venv/installed ## Check style and format, notebook included
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+save: .venv/installed ## Execute the notebook in place, 15 epochs, as it is to be committed
+	$(BIN)/python tools/notebook.py save
+	$(BIN)/ruff check MNIST_6k.ipynb
+
+lock: .venv/installed ## Compile requirements.lock anew, keeping the versions that still fit
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" requirements.txt --group dev -o requirements.lock
+
+repo: ## Write the public address into notebook and README: make repo OWNER=name
+	@$(PYTHON) tools/repo.py "$(OWNER)"
+
+clean: ## Remove what make and the tests made: .venv, build and caches
+	rm -rf .venv build .pytest_cache .ruff_cache

@@ -1,0 +1,119 @@
+"""The notebook's first code cell on Colab: proved with a stand-in for Colab's module and a local address."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import notebook as tool
+import pytest
+import repo
+from conftest import ROOT
+
+SETUP = next(cell.source for cell in nbformat.read(tool.NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
+ADDRESS = next(line for line in SETUP.splitlines() if line.startswith("REPOSITORY = "))
+LOCAL = f'REPOSITORY = "{ROOT.as_uri()}"'
+
+
+@pytest.fixture
+def colab(tmp_path, monkeypatch):
+    """Make this process and its children look like Colab; return an empty folder to start in."""
+    package = tmp_path / "stub" / "google" / "colab"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stub"))
+    folder = tmp_path / "content"
+    folder.mkdir()
+    return folder
+
+
+def run_setup(folder, source):
+    after = "\nprint(os.getcwd()); import utils; print(utils.__file__)"
+    return subprocess.run([sys.executable, "-c", source + after], cwd=folder, capture_output=True, text=True)
+
+
+needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs this folder to be a git checkout")
+
+
+def test_without_colab_the_cell_does_nothing(tmp_path):
+    done = subprocess.run([sys.executable, "-c", SETUP], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_an_address_one_sentence_says_so(colab):
+    unset = SETUP.replace(ADDRESS, 'REPOSITORY = "https://github.com/OWNER/mnist-6k"')
+    done = run_setup(colab, unset)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "RuntimeError: This notebook has no public address yet: run `make repo OWNER=name` in its repository."
+    )
+    assert list(colab.iterdir()) == []
+
+
+@needs_git
+def test_the_repository_is_fetched_and_entered_once(colab):
+    source = SETUP.replace(ADDRESS, LOCAL)
+    for _ in range(2):  # Run all twice: the second time the folder is there already
+        done = run_setup(colab, source)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(colab / "mnist-6k" / "utils.py")
+    assert [path.name for path in colab.iterdir()] == ["mnist-6k"]
+
+
+@needs_git
+def test_the_notebook_runs_alone_in_an_empty_folder(colab, monkeypatch):
+    monkeypatch.setenv("MNIST_EPOCHS", "1")
+    alone = nbformat.read(tool.NOTEBOOK, as_version=4)
+    for cell in alone.cells:
+        cell.source = cell.source.replace(ADDRESS, LOCAL)
+    tool.execute(alone, colab)
+    assert tool.final_line(alone).startswith("Test accuracy after epoch 1, the last: ")
+    assert [path.name for path in colab.iterdir()] == ["mnist-6k"]
+
+
+def test_the_cell_never_installs_torch():
+    installs = [line for line in SETUP.splitlines() if "install" in line]
+    assert len(installs) == 1
+    assert installs[0].endswith('"--quiet", "torchsummary"], check=True)')
+
+
+# --- The address ---
+
+
+def copies(folder):
+    for name in repo.FILES:
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def test_every_file_names_the_same_owner():
+    found = {name: repo.owners((ROOT / name).read_text(encoding="utf-8")) for name in repo.FILES}
+    assert all(found.values())
+    assert len({owner for owners in found.values() for owner in owners}) == 1
+
+
+def test_make_repo_writes_the_owner_everywhere(tmp_path):
+    copies(tmp_path)
+    before = {name: len(repo.owners((ROOT / name).read_text(encoding="utf-8"))) for name in repo.FILES}
+    repo.set_owner("some-body", tmp_path)
+    for name in repo.FILES:
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert repo.owners(text) == ["some-body"] * before[name]
+        assert "OWNER/mnist-6k" not in text
+    nbformat.validate(nbformat.read(tmp_path / "MNIST_6k.ipynb", as_version=4))
+
+
+@pytest.mark.parametrize("owner", ["", "a b", "-a", "a--b", "a/b", "a" * 40, "ä", "$(id)"])
+def test_make_repo_refuses_what_is_no_name(tmp_path, owner):
+    copies(tmp_path)
+    with pytest.raises(ValueError, match="OWNER is"):
+        repo.set_owner(owner, tmp_path)
+    assert (tmp_path / "README.md").read_bytes() == (ROOT / "README.md").read_bytes()
+
+
+def test_make_repo_without_a_name_says_what_to_give():
+    environment = {**os.environ, "OWNER": ""}
+    done = subprocess.run(["make", "repo"], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode != 0
+    assert "make repo OWNER=name" in done.stderr

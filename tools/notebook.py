@@ -1,0 +1,81 @@
+"""Execute MNIST_6k.ipynb with its progress on the terminal: `make run` for a report, `make save` to commit it.
+
+    python tools/notebook.py build    executes a copy and writes build/MNIST_6k.ipynb and build/MNIST_6k.html
+    python tools/notebook.py save     executes the notebook in place and writes images/curves.png
+
+Either way the outputs are cleaned: one line a progress bar, no time stamps, nothing of the machine it ran on.
+"""
+
+import argparse
+import base64
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "MNIST_6k.ipynb"
+BUILD = ROOT / "build"
+CURVES = ROOT / "images" / "curves.png"
+
+
+class LiveClient(NotebookClient):
+    """A notebook client that also shows on the terminal what the cells print, while they print it."""
+
+    def process_message(self, msg, cell, cell_index):
+        if msg["msg_type"] == "stream":
+            sys.stdout.write(msg["content"]["text"])
+            sys.stdout.flush()
+        return super().process_message(msg, cell, cell_index)
+
+
+def execute(notebook, folder):
+    """Execute `notebook` (a notebook node) in `folder`, in place. Raises CellExecutionError where a cell fails."""
+    options = {"timeout": None, "record_timing": False, "coalesce_streams": True, "kernel_name": "python3"}
+    LiveClient(notebook, resources={"metadata": {"path": str(folder)}}, **options).execute()
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":  # a bar that gets shorter is padded with blanks
+                output.text = re.sub(r" +$", "", output.text, flags=re.MULTILINE)
+
+
+def final_line(notebook):
+    """Return the line of `notebook`'s output that states the final test accuracy."""
+    text = "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
+    return re.findall(r"^Test accuracy after epoch .*$", text, flags=re.MULTILINE)[-1]
+
+
+def curves(notebook):
+    """Return the PNG, as bytes, of the cell of `notebook` that draws the training curves."""
+    cell = next(cell for cell in notebook.cells if cell.source.startswith("utils.plot_history("))
+    return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "data" in o))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Execute MNIST_6k.ipynb with its progress on the terminal.")
+    parser.add_argument("target", choices=["build", "save"])
+    target = parser.parse_args().target
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    try:
+        execute(notebook, ROOT)
+    except CellExecutionError as error:
+        sys.exit(f"\n{NOTEBOOK.name} stopped at a cell that failed:\n{error}")
+    if target == "save":
+        nbformat.write(notebook, NOTEBOOK)
+        CURVES.write_bytes(curves(notebook))
+        where = NOTEBOOK
+    else:
+        BUILD.mkdir(exist_ok=True)
+        nbformat.write(notebook, BUILD / NOTEBOOK.name)
+        where = (BUILD / NOTEBOOK.name).with_suffix(".html")
+        where.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+    print(f"\n{final_line(notebook)}\nThe report is {where.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

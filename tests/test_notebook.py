@@ -1,0 +1,123 @@
+"""The notebook as it is saved: executed, clean, in the reference's format, and true to the code."""
+
+import inspect
+import re
+
+import nbformat
+import notebook as tool
+import pytest
+from conftest import ROOT
+
+import utils
+
+PATH = ROOT / "MNIST_6k.ipynb"
+EPOCH = re.compile(
+    r"EPOCH: (\d+)\n"
+    r"Loss=\d+\.\d+(?:e-\d+)? Batch_id=468 Accuracy=(\d+\.\d\d): 100%\|██████████\| 469/469 "
+    r"\[\d\d:\d\d<00:00, +\d+\.\d\d(?:it/s|s/it)\]\n"
+    r"Test set: Average loss: (\d+\.\d{4}), Accuracy: (\d+)/10000 \((\d+\.\d\d)%\)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def saved():
+    return nbformat.read(PATH, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def code(saved):
+    return [cell for cell in saved.cells if cell.cell_type == "code"]
+
+
+def output_of(code, start):
+    """Return the text printed by the one cell whose source starts with `start`."""
+    (cell,) = (cell for cell in code if cell.source.startswith(start))
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def figures(code):
+    return [
+        output.data["image/png"] for cell in code for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
+
+
+def test_it_is_valid_and_below_its_size(saved):
+    nbformat.validate(saved)
+    assert PATH.stat().st_size < 1_500_000
+
+
+def test_it_was_executed_from_top_to_bottom(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+def test_its_outputs_are_clean(code):
+    for cell in code:
+        for output in cell.outputs:
+            assert output.output_type in {"stream", "execute_result"}
+            assert output.get("name", "stdout") == "stdout"
+            assert not [kind for kind in output.get("data", {}) if "widget" in kind]
+            assert "\r" not in output.get("text", "")
+        text = "".join(output.get("text", "") for output in cell.outputs)
+        assert not re.search(r"(?<![\w.])/(home|root|tmp|usr|Users|content|work)/", text + cell.source)
+
+
+def test_it_holds_no_widget_state_and_no_time_stamps(saved):
+    assert set(saved.metadata) == {"kernelspec", "language_info", "accelerator", "colab"}
+    assert all(not cell.metadata for cell in saved.cells)
+
+
+def test_its_log_is_fifteen_epochs_in_the_reference_format(code):
+    log = output_of(code, "history = utils.fit(")
+    epochs = EPOCH.findall(log)
+    assert [int(epoch[0]) for epoch in epochs] == list(range(1, 16))
+    assert EPOCH.sub("", log).strip() == ""
+    for *_, correct, percent in epochs:
+        assert percent == f"{int(correct) / 100:.2f}"
+
+
+def test_the_claim_holds_in_the_saved_run(code):
+    accuracies = [float(epoch[4]) for epoch in EPOCH.findall(output_of(code, "history = utils.fit("))]
+    assert max(accuracies[: utils.TARGET_EPOCH]) > 100 * utils.TARGET_ACCURACY
+    verdict = output_of(code, "parameters = ")
+    first = next(epoch for epoch, accuracy in enumerate(accuracies, start=1) if accuracy > 100 * utils.TARGET_ACCURACY)
+    assert f"6,456 parameters, above 99.4% for the first time in epoch {first}." in verdict
+    assert f"Test accuracy after epoch 15, the last: {accuracies[-1]:.2f}%" in verdict
+
+
+def test_the_claim_is_asserted_not_only_printed(code):
+    (cell,) = (cell for cell in code if cell.source.startswith("parameters = "))
+    assert cell.source.count("assert ") == 2
+
+
+def test_facts_and_table_are_checked_by_nbval(code):
+    checked = [cell.source for cell in code if "# NBVAL_CHECK_OUTPUT" in cell.source]
+    assert len(checked) == 2
+    assert "summary(model" in checked[1]
+
+
+def test_every_plot_is_in_it_once(code):
+    plots = [name for name in dir(utils) if name.startswith("plot_")]
+    source = "\n".join(cell.source for cell in code)
+    assert [name for name in plots if source.count(f"utils.{name}(") != 1] == []
+    assert len(figures(code)) == len(plots)
+
+
+def test_the_picture_in_the_readme_is_the_one_in_the_notebook(saved):
+    assert tool.CURVES.read_bytes() == tool.curves(saved)
+
+
+def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
+    (table,) = (cell.source for cell in saved.cells if cell.source.startswith("## The recipe"))
+    fit = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
+    affine = {name: p.default for name, p in inspect.signature(utils.random_affines).parameters.items()}
+    assert f"momentum {fit['momentum']}" in table
+    assert f"weight decay {fit['weight_decay']:.4f}" in table
+    assert f"batches of {fit['batch_size']}" in table
+    assert f"peak {fit['lr']}" in table
+    assert f"exponential, {fit['averaging']} a step" in table
+    assert (
+        f"turn ±{affine['degrees']:.0f}°, move ±{100 * affine['shift']:.0f} %, "
+        f"resize ±{100 * affine['scale']:.0f} %, slant ±{affine['shear']:.0f}°"
+    ) in table
+    assert f"peak={fit['lr']})" in "".join(cell.source for cell in saved.cells)
+    assert fit["epochs"] == 15

@@ -5,7 +5,7 @@ BIN := .venv/bin
 OWNER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint save lock repo clean
+.PHONY: help install run test lint save bench tricks floor lock repo clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -33,6 +33,15 @@ lint: .venv/installed ## Check style and format, notebook included
 save: .venv/installed ## Execute the notebook in place, 15 epochs, as it is to be committed
 	$(BIN)/python tools/notebook.py save
 	$(BIN)/ruff check MNIST_6k.ipynb
+
+bench: .venv/installed ## Time our training against the DataLoader idiom, in turns (about a quarter of an hour)
+	$(BIN)/python experiments/speed.py
+
+tricks: .venv/installed ## Time the training step with each speed-up of the CPU taken away
+	$(BIN)/python experiments/tricks.py
+
+floor: .venv/installed ## Work out how fast a training step could be on this processor at best
+	$(BIN)/python experiments/floor.py
 
 lock: .venv/installed ## Compile requirements.lock anew, keeping the versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

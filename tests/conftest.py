@@ -9,7 +9,7 @@ import torch
 import utils
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments")]
 
 # Two threads that wait for each other while another process holds a core are far slower than one that does not.
 torch.set_num_threads(1)

@@ -2,11 +2,15 @@
 
 import copy
 import math
+import platform
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import ROOT
 
 import utils
 from model import Net
@@ -94,6 +98,8 @@ def test_a_step_is_that_of_plain_sgd(small, device):
     split = small[0]
     trainer = make_trainer(split, weight_decay=0.01)
     plain = make_net().to(device, memory_format=trainer.layout)
+    if device.type == "cpu":
+        utils.spread_narrow_batchnorm(plain)
     images = utils.normalize(utils.warp(split.images[:128], trainer.affines[:128]))
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
     for _ in range(3):
@@ -152,6 +158,75 @@ def test_an_epoch_never_waits_for_the_gpu(small):
         assert list(trainer.epoch(0, order, affines)) == list(range(1, 11))
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+# --- Speed on the CPU ---
+
+
+def gradients(model, images):
+    model.zero_grad()
+    logits = model(images)
+    (logits * torch.arange(10)).square().mean().backward()
+    return [logits.detach(), *[p.grad.clone() for p in model.parameters()]]
+
+
+def test_spread_batchnorm_computes_the_same():
+    """In float64, where nothing hides behind rounding: logits, every gradient and the statistics."""
+    plain = make_net().double().to(memory_format=torch.channels_last)
+    spread = copy.deepcopy(plain)
+    utils.spread_narrow_batchnorm(spread)
+    images = torch.randn(32, 1, 28, 28, dtype=torch.float64)
+    for mode in (True, False):
+        plain.train(mode)
+        spread.train(mode)
+        for ours, expected in zip(gradients(spread, images), gradients(plain, images), strict=True):
+            torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-8)
+    for ours, expected in zip(spread.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-8)
+
+
+def test_spread_batchnorm_touches_narrow_layers_in_training_only():
+    model = make_net()
+    utils.spread_narrow_batchnorm(model)
+    hooked = [m for m in model.modules() if m._forward_hooks]
+    assert [layer.num_features for layer in hooked] == [8, 8, 8, 10]
+    interleaved = torch.randn(4, 8, 5, 5).to(memory_format=torch.channels_last)
+    seen = []
+    hooked[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous()))
+    for mode in (True, False):
+        hooked[0].train(mode)
+        assert hooked[0](interleaved.requires_grad_()).is_contiguous(memory_format=torch.channels_last)
+    assert seen == [True, False]
+
+
+FAULTS = """
+import resource, sys, torch, utils
+if sys.argv[1] == "keep":
+    utils.keep_freed_memory()
+def activations():
+    return [torch.ones(750_000) for _ in range(10)]
+activations()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    activations()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_kept_memory_is_not_faulted_in_again():
+    command = [sys.executable, "-c", FAULTS]
+    kept, returned = (
+        int(subprocess.run([*command, how], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+        for how in ("keep", "return")
+    )
+    assert returned > 10_000
+    assert kept < returned / 10
+
+
+def test_without_glibc_nothing_happens(monkeypatch):
+    monkeypatch.setattr("ctypes.CDLL", lambda name: (_ for _ in ()).throw(OSError(f"{name}: not found")))
+    assert utils.keep_freed_memory.__wrapped__() is None
 
 
 # --- Evaluation ---

@@ -1,0 +1,65 @@
+"""How fast could a training step be on this processor at best? `make floor`
+
+Counts the floating-point operations of the convolutions in one step, forward and backward, and measures how many a
+second the processor does in a large matrix product, its best case. Their quotient is the time below which no step of
+this network can come here, however well it is written. Written to experiments/floor.csv.
+"""
+
+import csv
+import datetime
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import torch  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from model import Net  # noqa: E402
+
+CSV = HERE / "floor.csv"
+SIZE = 2048
+
+
+def operations():
+    """Return the floating-point operations in the convolutions of one step of 128 images, forward and backward."""
+    model = Net()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.randn(128, 1, 28, 28)).sum().backward()
+    return counter.get_total_flops()
+
+
+def operations_a_second(times=20):
+    """Return the median rate of a float32 matrix product on all cores."""
+    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+    rates = []
+    for _ in range(times):
+        start = time.perf_counter()
+        a @ b
+        rates.append(2 * SIZE**3 / (time.perf_counter() - start))
+    return statistics.median(rates)
+
+
+def main():
+    count, rate = operations(), operations_a_second()
+    row = {
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "step_mflop": f"{count / 1e6:.0f}",
+        "matmul_gflop_per_s": f"{rate / 1e9:.0f}",
+        "floor_ms": f"{1000 * count / rate:.1f}",
+    }
+    with CSV.open("w", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(row)
+    print("\n".join(f"{name:<20} {value}" for name, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()

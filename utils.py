@@ -123,7 +123,7 @@ def keep_freed_memory():
     """Let glibc keep the memory of freed activations instead of returning it to the kernel; elsewhere do nothing.
 
     Taking it back costs some two thousand page faults a step. Without this, a training step on two cores takes
-    1.09 times as long.
+    1.08 times as long.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt

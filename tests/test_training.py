@@ -1,11 +1,13 @@
 """One step, one epoch, a whole run: what they change, what they return and what they print."""
 
+import contextlib
 import copy
 import math
 import platform
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -136,6 +138,31 @@ def test_floats_are_parameters_and_batchnorm_statistics():
     tensors = utils.floats(make_net())
     assert sum(t.numel() for t in tensors) == 6456 + 2 * (8 + 8 + 16 + 16 + 8 + 16 + 16 + 32 + 10)
     assert all(t.dtype == torch.float32 for t in tensors)
+
+
+def test_recording_leaves_no_trace(small, monkeypatch):
+    """With stand-ins for CUDA's streams and graphs: what recording's own steps changed is put back before training."""
+
+    class Graph:
+        def replay(self):
+            recorded.step()
+
+    stream = types.SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda _: contextlib.nullcontext())
+    recorded, plain = make_trainer(small[0]), make_trainer(small[0])
+    replay = recorded.record_step()
+    for trainer, step in ((recorded, replay), (plain, plain.step)):
+        order = utils.shuffled_batches(1280, 128, torch.Generator().manual_seed(0))
+        trainer.run_step = step
+        assert list(trainer.epoch(0, order, trainer.affines.clone())) == list(range(1, 11))
+    for part in ("model", "averaged"):
+        ours, expected = (getattr(trainer, part).state_dict() for trainer in (recorded, plain))
+        assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
+    assert recorded.loss_sum == plain.loss_sum
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

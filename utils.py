@@ -184,7 +184,7 @@ class Trainer:
         device = split.images.device
         self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.averaged = model.to(device, memory_format=self.layout)
-        self.model = copy.deepcopy(model)
+        self.model = copy.deepcopy(model).train()
         self.averages = list(zip(floats(self.averaged), floats(self.model), strict=True))
         if device.type == "cpu":
             spread_narrow_batchnorm(self.model)
@@ -242,11 +242,10 @@ class Trainer:
         return graph.replay
 
     def epoch(self, first_step, order, affines):
-        """Run an epoch over `order`, int64 [steps, batch_size], and yield the number of images seen after each step.
+        """Run an epoch over `order`, int64 [steps, batch_size]: after each step, yield how many are done.
 
-        Both arguments go to the device once, here. `first_step` counts from the start of training.
+        `order` and `affines` go to the device once, here. `first_step` counts from the start of training.
         """
-        self.model.train()
         self.loss_sum.zero_()
         self.correct.zero_()
         self.affines.copy_(affines)

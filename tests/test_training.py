@@ -89,6 +89,15 @@ def test_steps_lower_the_loss(small):
     assert losses[-1] < losses[0] / 2
 
 
+def test_a_model_in_evaluation_mode_is_trained_all_the_same(small):
+    model = make_net().eval()
+    trainer = utils.Trainer(model, small[0], steps=1, **RECIPE)
+    statistics = trainer.model.edges[2].running_mean.clone()
+    trainer.run_step()
+    assert not torch.equal(trainer.model.edges[2].running_mean, statistics)
+    assert not model.training
+
+
 def test_a_step_moves_every_parameter(small):
     trainer = make_trainer(small[0])
     before = copy.deepcopy(dict(trainer.model.named_parameters()))

@@ -183,7 +183,7 @@ class Trainer:
         keep_freed_memory()
         device = split.images.device
         self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-        self.averaged = model.to(device, memory_format=self.layout)
+        self.averaged = model.to(device, memory_format=self.layout).eval()
         self.model = copy.deepcopy(model).train()
         self.averages = list(zip(floats(self.averaged), floats(self.model), strict=True))
         if device.type == "cpu":
@@ -333,7 +333,8 @@ def fit(
     The history is a list with a dictionary an epoch: `epoch`, `train_loss`, `train_accuracy`, `test_loss`,
     `test_accuracy` and `seconds`; accuracies are fractions. Training accuracy is that of the weights being trained,
     on augmented images and with each batch's own BatchNorm statistics; test accuracy is that of the averaged weights,
-    which are also what `model` holds at the end. Shuffling and augmentation depend on `seed` alone, not on the device.
+    which are also what `model` holds at the end, in evaluation mode. Shuffling and augmentation depend on `seed`
+    alone, not on the device.
 
     `averaging` is the decay of the weights' exponential moving average (Polyak and Juditsky, 1992; Tarvainen and
     Valpola, "Mean teachers", 2017, section 2). `augmentation` holds keyword arguments of `random_affines`.

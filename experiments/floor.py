@@ -2,7 +2,8 @@
 
 Counts the floating-point operations of the convolutions in one step, forward and backward, and measures how many a
 second the processor does in a large matrix product, its best case. Their quotient is the time below which no step of
-this network can come here, however well it is written. Written to experiments/floor.csv.
+this network can come here, however well it is written. Then it profiles real steps, to tell where the rest goes: the
+share of the step's operations, in percent of their time, by kind of layer. Written to experiments/floor.csv.
 """
 
 import csv
@@ -18,10 +19,12 @@ sys.path.insert(0, str(HERE.parent))
 
 import torch  # noqa: E402
 
+import utils  # noqa: E402
 from model import Net  # noqa: E402
 
 CSV = HERE / "floor.csv"
 SIZE = 2048
+KINDS = {"convolution": ("convolution",), "batch_norm": ("batch_norm",), "relu": ("clamp_min", "threshold_backward")}
 
 
 def operations():
@@ -51,6 +54,27 @@ def operations_a_second(times=20):
     return statistics.median(rates)
 
 
+def shares(steps=20):
+    """Return what part of the time of all operations of a training step goes to each kind of layer, in percent."""
+    train, _ = utils.load_mnist(HERE.parent / "data")
+    trainer = utils.Trainer(Net(), train, steps, 128, lr=0.1, momentum=0.9, weight_decay=1e-4, averaging=0.998)
+    trainer.rows.copy_(torch.arange(128))
+    trainer.affines.copy_(utils.random_affines(len(train.labels)))
+    for _ in range(5):
+        trainer.step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        for _ in range(steps):
+            trainer.step()
+    events = profiler.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    return {
+        f"{kind}_percent": 100
+        * sum(e.self_cpu_time_total for e in events if any(part in e.key for part in parts))
+        / total
+        for kind, parts in KINDS.items()
+    }
+
+
 def main():
     count, rate = operations(), operations_a_second()
     row = {
@@ -60,7 +84,7 @@ def main():
         "step_mflop": f"{count / 1e6:.0f}",
         "matmul_gflop_per_s": f"{rate / 1e9:.0f}",
         "floor_ms": f"{1000 * count / rate:.1f}",
-    }
+    } | {name: f"{share:.0f}" for name, share in shares().items()}
     with CSV.open("w", newline="") as file:
         writer = csv.DictWriter(file, row, lineterminator="\n")
         writer.writeheader()

@@ -114,4 +114,6 @@ def test_the_readme_quotes_what_was_measured():
     assert f"{floor['step_mflop']} million floating-point operations" in README
     assert f"{floor['matmul_gflop_per_s']} billion a second" in README
     assert f"{floor['floor_ms']} ms" in README
+    assert f"Convolution takes {floor['convolution_percent']} %" in README
+    assert f"BatchNorm takes {floor['batch_norm_percent']} % and ReLU {floor['relu_percent']} %" in README
     assert f"fifteen epochs in {figure('ours', 'fit_15_s') / 60:.1f} minutes" in README

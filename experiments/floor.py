@@ -65,14 +65,12 @@ def shares(steps=20):
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         for _ in range(steps):
             trainer.step()
-    events = profiler.key_averages()
-    total = sum(event.self_cpu_time_total for event in events)
-    return {
-        f"{kind}_percent": 100
-        * sum(e.self_cpu_time_total for e in events if any(part in e.key for part in parts))
-        / total
-        for kind, parts in KINDS.items()
-    }
+    times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+
+    def share(parts):
+        return 100 * sum(t for name, t in times.items() if any(part in name for part in parts)) / sum(times.values())
+
+    return {f"{kind}_percent": share(parts) for kind, parts in KINDS.items()}
 
 
 def main():

@@ -3,7 +3,7 @@
 Three variants train the same network on the same images in turns (A B C A B C …), each turn in a process of its own:
 
     idiom            the DataLoader idiom: PIL transforms an image at a time, two worker processes, the loss read back
-                     after every step; dropout, optimizer, schedule and augmentation are ours
+                     after every step; dropout, optimizer and augmentation are ours, the schedule torch's OneCycleLR
     idiom-reference  the same with the reference's dropout of 0.05
     ours             `utils.fit`
 
@@ -32,6 +32,7 @@ START = time.perf_counter()
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DATA = ROOT / "data"
+sys.path.insert(0, str(ROOT))  # for utils and model, which a turn imports once its clock runs
 CSV, CHART = HERE / "speed.csv", HERE / "speed.png"
 FIELDS = ("date", "device", "cores", "torch", "variant", "metric", "median", "minimum", "maximum", "turns")
 VARIANTS = ("idiom", "idiom-reference", "ours")
@@ -175,7 +176,6 @@ def peak_mb(device):
 
 def take_turn(variant, n, whole_run):
     """Measure one turn of `variant` in this process and print its figures as one line of JSON."""
-    sys.path.insert(0, str(ROOT))
     figures = turn_of_ours(n, whole_run) if variant == "ours" else turn_of_idiom(DROPOUT[variant], n)
     import torch
 
@@ -211,6 +211,12 @@ def run_turn(variant, steps, whole_run):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def spread(values, digits=5):
+    """Return the columns median, minimum, maximum and turns for `values`, rounded to `digits` figures."""
+    numbers = (f"{value:.{digits}g}" for value in (statistics.median(values), min(values), max(values)))
+    return dict(zip(("median", "minimum", "maximum"), numbers, strict=True)) | {"turns": len(values)}
+
+
 def summarise(turns):
     """Return the rows of the CSV from the figures of all turns, a dictionary from variant to a list of turns."""
     rows = []
@@ -225,14 +231,7 @@ def summarise(turns):
         metrics = dict.fromkeys(key for turn in figures for key in turn if key not in ("device", "torch"))
         for metric in metrics:
             values = [turn[metric] for turn in figures if metric in turn]
-            middle, low, high = statistics.median(values), min(values), max(values)
-            spread = {
-                "median": f"{middle:.5g}",
-                "minimum": f"{low:.5g}",
-                "maximum": f"{high:.5g}",
-                "turns": len(values),
-            }
-            rows.append(about | {"metric": metric} | spread)
+            rows.append(about | {"metric": metric} | spread(values))
     return rows
 
 
@@ -275,7 +274,6 @@ def write_csv(rows):
 
 def plot(rows):
     """Return a bar chart of the milliseconds a step, one panel a device, with the spread over the turns."""
-    sys.path.insert(0, str(ROOT))
     import utils
 
     devices = list(dict.fromkeys(row["device"] for row in rows))

@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from speed import spread
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CSV = HERE / "tricks.csv"
@@ -65,21 +67,22 @@ def main():
             command = [sys.executable, __file__, "--turn", without]
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-            figures = json.loads(done.stdout)
-            figures["ratio"] = figures["step_ms"] / (turns[FULL] + [figures])[len(turns[without])]["step_ms"]
-            turns[without].append(figures)
+            turns[without].append(json.loads(done.stdout))
     about = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "torch": turns[FULL][0]["torch"]}
     with CSV.open("w", newline="") as file:
         fields = [*about, "without", "metric", "median", "minimum", "maximum", "turns"]
         writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         for without, figures in turns.items():
-            for metric in ("step_ms", "ratio", "page_faults"):
-                values = [turn[metric] for turn in figures]
-                numbers = [f"{value:.4g}" for value in (statistics.median(values), min(values), max(values))]
-                spread = dict(zip(("median", "minimum", "maximum"), numbers, strict=True))
-                writer.writerow(about | {"without": without, "metric": metric} | spread | {"turns": len(values)})
-                print(f"without {without:<24} {metric:<12} {' '.join(f'{number:>8}' for number in numbers)}")
+            metrics = {
+                "step_ms": [turn["step_ms"] for turn in figures],
+                "ratio": [turn["step_ms"] / full["step_ms"] for turn, full in zip(figures, turns[FULL], strict=True)],
+                "page_faults": [turn["page_faults"] for turn in figures],
+            }
+            for metric, values in metrics.items():
+                row = about | {"without": without, "metric": metric} | spread(values, digits=4)
+                writer.writerow(row)
+                print("without {without:<24} {metric:<12} {median:>8} {minimum:>8} {maximum:>8}".format(**row))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ import re
 import nbformat
 import notebook as tool
 import pytest
-from conftest import ROOT
 
 import utils
 
-PATH = ROOT / "MNIST_6k.ipynb"
 EPOCH = re.compile(
     r"EPOCH: (\d+)\n"
     r"Loss=\d+\.\d+(?:e-\d+)? Batch_id=468 Accuracy=(\d+\.\d\d): 100%\|██████████\| 469/469 "
@@ -21,7 +19,7 @@ EPOCH = re.compile(
 
 @pytest.fixture(scope="module")
 def saved():
-    return nbformat.read(PATH, as_version=4)
+    return nbformat.read(tool.NOTEBOOK, as_version=4)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,7 @@ def code(saved):
 def output_of(code, start):
     """Return the text printed by the one cell whose source starts with `start`."""
     (cell,) = (cell for cell in code if cell.source.startswith(start))
-    return "".join(output.get("text", "") for output in cell.outputs)
+    return tool.printed([cell])
 
 
 def figures(code):
@@ -43,7 +41,7 @@ def figures(code):
 
 def test_it_is_valid_and_below_its_size(saved):
     nbformat.validate(saved)
-    assert PATH.stat().st_size < 1_500_000
+    assert tool.NOTEBOOK.stat().st_size < 1_500_000
 
 
 def test_it_was_executed_from_top_to_bottom(code):
@@ -57,8 +55,7 @@ def test_its_outputs_are_clean(code):
             assert output.get("name", "stdout") == "stdout"
             assert not [kind for kind in output.get("data", {}) if "widget" in kind]
             assert "\r" not in output.get("text", "")
-        text = "".join(output.get("text", "") for output in cell.outputs)
-        assert not re.search(r"(?<![\w.])/(home|root|tmp|usr|Users|content|work)/", text + cell.source)
+        assert not re.search(r"(?<![\w.])/(home|root|tmp|usr|Users|content|work)/", tool.printed([cell]) + cell.source)
 
 
 def test_it_holds_no_widget_state_and_no_time_stamps(saved):

@@ -10,13 +10,9 @@ from conftest import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def printed_by_the_notebook():
-    cells = nbformat.read(tool.NOTEBOOK, as_version=4).cells
-    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
-
-
 def test_the_result_is_that_of_the_saved_notebook():
-    accuracies = re.findall(r"Accuracy: \d+/10000 \((\d+\.\d\d)%\)", printed_by_the_notebook())
+    text = tool.printed(nbformat.read(tool.NOTEBOOK, as_version=4).cells)
+    accuracies = re.findall(r"Accuracy: \d+/10000 \((\d+\.\d\d)%\)", text)
     first = next(i for i, accuracy in enumerate(accuracies, start=1) if float(accuracy) > 99.4)
     row = f"| {first} | {accuracies[9]} % | {accuracies[14]} % |"
     assert row in README

@@ -44,10 +44,14 @@ def execute(notebook, folder):
                 output.text = re.sub(r" +$", "", output.text, flags=re.MULTILINE)
 
 
+def printed(cells):
+    """Return all the text that `cells` printed, as one string."""
+    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
 def final_line(notebook):
     """Return the line of `notebook`'s output that states the final test accuracy."""
-    text = "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
-    return re.findall(r"^Test accuracy after epoch .*$", text, flags=re.MULTILINE)[-1]
+    return re.findall(r"^Test accuracy after epoch .*$", printed(notebook.cells), flags=re.MULTILINE)[-1]
 
 
 def curves(notebook):

@@ -381,11 +381,11 @@ def canvas(rows=1, columns=1, width=9.0, height=3.6, **options):
     return figure, axes
 
 
-def show_image(axes, image, title="", **text):
+def show_image(axes, image, title=""):
     """Draw one image, [1, 28, 28] or [28, 28], black on white and without ticks."""
     axes.imshow(image.cpu().reshape(28, 28).numpy(), cmap="gray_r", vmin=0, vmax=255)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(title, fontsize=9, pad=3, **text)
+    axes.set_title(title, fontsize=9, pad=3)
 
 
 def plot_digits(split, columns=12):

@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OWNER ?=
+N ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint save bench tricks floor lock repo clean
+.PHONY: help install run test lint save bench tricks floor search seeds ablation lock repo clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Make .venv and install the locked packages into it (about 5.5 GB, most of it torch)
 
@@ -42,6 +43,15 @@ tricks: .venv/installed ## Time the training step with each speed-up of the CPU 
 
 floor: .venv/installed ## Work out how fast a training step could be on this processor at best
 	$(BIN)/python experiments/floor.py
+
+search: .venv/installed ## Train every candidate recipe on 50,000 images and judge it on 10,000 held-out ones
+	$(BIN)/python experiments/search.py
+
+seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=20
+	$(BIN)/python experiments/seeds.py --seeds $(N)
+
+ablation: .venv/installed ## Take the recipe apart, piece by piece, over five seeds
+	$(BIN)/python experiments/ablation.py
 
 lock: .venv/installed ## Compile requirements.lock anew, keeping the versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

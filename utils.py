@@ -69,34 +69,39 @@ def load_mnist(root="data", device="cpu"):
 # --- Augmentation ----------------------------------------------------------------------------------------------------
 
 
-def random_affines(n, degrees=10.0, shift=0.08, scale=0.10, shear=8.0, generator=None):
-    """Return `n` random maps from output to input coordinates, float32 [n, 2, 3] on the CPU, for `warp`.
+def random_warps(n, strength=1.0, degrees=10.0, shift=0.08, scale=0.10, shear=8.0, bend=0.0, generator=None):
+    """Return `n` random maps from output to input coordinates for `warp`, float32 [n, 2, 5, 5] on the CPU.
 
-    Each map turns by up to ±`degrees`, moves by up to ±`shift` of the image's width along both axes, resizes by up
-    to ±`scale` (a fraction) and slants by up to ±`shear` degrees, all drawn uniformly and separately per image.
+    A map says where 5 × 5 points, spread evenly over the image, come from: x and y, from -1 to 1. It turns by up to
+    ±`degrees`, moves by up to ±`shift` of the image's width along both axes, resizes by up to ±`scale` (a fraction) and
+    slants by up to ±`shear` degrees, all drawn uniformly and separately per image. Then each point strays by itself,
+    normally distributed with standard deviation `bend`, a fraction of the image's width: an elastic deformation, after
+    Simard et al., "Best practices for convolutional neural networks", 2003, section 2. `strength` multiplies all five.
     """
 
     def uniform(limit):
-        return (2 * torch.rand(n, generator=generator) - 1) * limit
+        return (2 * torch.rand(n, generator=generator) - 1) * (limit * strength)
 
     angle, slant = torch.deg2rad(uniform(degrees)), torch.deg2rad(uniform(shear)).tan()
     zoom = 1 + uniform(scale)
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     right, down = 2 * uniform(shift), 2 * uniform(shift)  # the image is 2 wide: it runs from -1 to 1
-    return torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], dim=1).view(n, 2, 3)
+    affine = torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], dim=1).view(n, 2, 3)
+    points = torch.linspace(-27 / 28, 27 / 28, 5)  # from the centre of the first pixel to that of the last
+    x, y = points.expand(5, 5), points[:, None].expand(5, 5)
+    plane = affine @ torch.stack([x, y, torch.ones(5, 5)]).view(3, 25)
+    if bend:
+        plane += 2 * bend * strength * torch.randn(n, 2, 25, generator=generator)
+    return plane.view(n, 2, 5, 5)
 
 
-def warp(images, affines):
-    """Return uint8 or float `images` [N, 1, 28, 28] seen through `affines` [N, 2, 3], float32 from 0 to 255.
+def warp(images, warps):
+    """Return uint8 or float `images` [N, 1, 28, 28] seen through `warps` [N, 2, 5, 5], float32 from 0 to 255.
 
-    Pixels are interpolated bilinearly; what comes in from outside the image is background, 0.
+    Between its points a map is interpolated bilinearly, and so are the pixels; what comes in from outside the image is
+    background, 0.
     """
-    size = images.shape[-1]
-    centres = (2 * torch.arange(size, device=images.device) + 1) / size - 1
-    across = affines[:, None, :, 0] * centres[:, None] + affines[:, None, :, 2]  # [N, 28, 2]
-    down = affines[:, None, :, 1] * centres[:, None]
-    # A broadcast sum of the two instead of F.affine_grid's matrix product: a third of its time on the CPU.
-    grid = down[:, :, None] + across[:, None]  # [N, 28, 28, 2]
+    grid = F.interpolate(warps, images.shape[-2:], mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
     return F.grid_sample(images.float(), grid, padding_mode="zeros", align_corners=False)
 
 
@@ -105,12 +110,12 @@ def normalize(pixels):
     return (pixels.float() - 255 * MEAN) / (255 * STD)
 
 
-def make_batch(split, rows, affines):
+def make_batch(split, rows, warps):
     """Return the training batch of the images that `rows` points at, int64 [B], each seen through its own map.
 
-    `affines` has a map for every image of `split`, [N, 2, 3]. The batch is float32 [B, 1, 28, 28] and int64 [B].
+    `warps` has a map for every image of `split`, [N, 2, 5, 5]. The batch is float32 [B, 1, 28, 28] and int64 [B].
     """
-    return normalize(warp(split.images[rows], affines[rows])), split.labels[rows]
+    return normalize(warp(split.images[rows], warps[rows])), split.labels[rows]
 
 
 # --- Speed on the CPU ------------------------------------------------------------------------------------------------
@@ -161,15 +166,71 @@ def spread_narrow_batchnorm(model):
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
-def one_cycle(steps, peak, warmup=0.25):
-    """Return the learning rate of each step, float32 [steps]: a linear rise to `peak`, then half a cosine to zero.
+def orthogonalize(matrices):
+    """Return float32 `matrices`, each [rows, columns], with all their singular values brought to about 1.
+
+    Five Newton–Schulz steps, on all matrices at once: transposed where they are tall, and padded with zeros, which
+    change nothing. Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+    """
+    wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]
+    height, width = (max(sizes) for sizes in zip(*(m.shape for m in wide), strict=True))
+    batch = torch.stack([F.pad(m, (0, width - m.shape[1], 0, height - m.shape[0])) for m in wide])
+    batch = batch / (batch.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(5):
+        gram = batch @ batch.mT
+        change = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        batch = torch.baddbmm(batch, change, batch, beta=3.4445)
+    done = [m[: w.shape[0], : w.shape[1]] for m, w in zip(batch, wide, strict=True)]
+    return [m.mT if original.shape[0] > original.shape[1] else m for m, original in zip(done, matrices, strict=True)]
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised: a step turns a weight matrix about equally far in all its directions.
+
+    A convolution's weight [out, in, height, width] counts as a matrix [out, in · height · width]. Tall matrices take
+    longer steps, by the root of rows over columns. Source: as for `orthogonalize`. `torch.optim.Muon` takes no
+    convolutions, rounds to bfloat16 and reads the learning rate back to the host at every step.
+    """
+
+    def __init__(self, weights, lr, momentum=0.9, weight_decay=0.0):
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            directions = []
+            for weight in group["params"]:
+                if weight not in self.state:
+                    self.state[weight]["velocity"] = torch.zeros_like(weight)
+                velocity = self.state[weight]["velocity"]
+                velocity.lerp_(weight.grad, 1 - group["momentum"])
+                directions.append(weight.grad.lerp(velocity, group["momentum"]).flatten(1))
+            for weight, direction in zip(group["params"], orthogonalize(directions), strict=True):
+                rows, columns = direction.shape
+                step = direction.reshape(weight.shape) * max(1, rows / columns) ** 0.5
+                weight.sub_(group["lr"] * (step + group["weight_decay"] * weight))
+
+
+def muon_and_adamw(model, lr):
+    """Return the optimizers of `model`: `Muon` at `lr` for what mixes channels, AdamW at `lr` / 15 for all else.
+
+    All else are the depthwise convolutions, which mix none, and BatchNorm's scales and shifts.
+    """
+    mixing = [m.weight for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.groups == 1]
+    rest = [p for p in model.parameters() if all(p is not weight for weight in mixing)]
+    capturable = rest[0].is_cuda  # counts its steps on the device, as recording asks
+    return [Muon(mixing, lr), torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True, capturable=capturable)]
+
+
+def one_cycle(steps, warmup=0.25):
+    """Return each step's share of the peak learning rate, float32 [steps]: a linear rise to 1, then half a cosine to 0.
 
     `warmup` is the rise's share of the steps. Source: Smith and Topin, "Super-convergence", 2018, section 3.
     """
     progress = (torch.arange(steps) + 1) / steps
     rise = progress / warmup
     fall = (1 + torch.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
-    return peak * torch.where(progress < warmup, rise, fall)
+    return torch.where(progress < warmup, rise, fall)
 
 
 class Trainer:
@@ -179,37 +240,42 @@ class Trainer:
     GPU can record the step once and replay it.
     """
 
-    def __init__(self, model, split, steps, batch_size, lr, momentum, weight_decay, averaging):
+    def __init__(self, model, split, rates, batch_size, optimizers, lr, averaging):
         keep_freed_memory()
         device = split.images.device
+        steps = len(rates)
         self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.averaged = model.to(device, memory_format=self.layout).eval()
         self.model = copy.deepcopy(model).train()
         self.averages = list(zip(floats(self.averaged), floats(self.model), strict=True))
-        if device.type == "cpu":
+        if device.type == "cpu" and torch.get_num_threads() > 1:
             spread_narrow_batchnorm(self.model)
         self.split = split
         self.rows = torch.zeros(batch_size, dtype=torch.int64, device=device)  # this step's images, by index
-        self.affines = torch.zeros(len(split.labels), 2, 3, device=device)  # this epoch's, one an image
-        self.rates = one_cycle(steps, lr).to(device)
+        self.warps = torch.zeros(len(split.labels), 2, 5, 5, device=device)  # this epoch's, one an image
+        self.optimizers = optimizers(self.model, lr)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        peaks = torch.tensor([group["lr"] for group in groups])
+        self.rates = (rates[:, None] * peaks).to(device)  # [steps, groups]
+        self.lr = torch.zeros(len(groups), device=device)
+        for group, rate in zip(groups, self.lr.unbind(), strict=True):
+            group["lr"] = rate
         # The average forgets its first steps sooner, so that it is worth a look from the first epoch on.
         count = torch.arange(steps, device=device)
         self.blends = 1 - ((count + 1) / (count + 10)).clamp(max=averaging)
-        self.lr, self.blend, self.loss = torch.zeros(3, device=device).unbind()
+        self.loss, self.blend = torch.zeros(2, device=device).unbind()
         self.loss_sum, self.correct = torch.zeros(2, device=device).unbind()
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(), lr=self.lr, momentum=momentum, nesterov=True, weight_decay=weight_decay, fused=True
-        )
         self.run_step = self.record_step() if device.type == "cuda" else self.step
 
     def step(self):
         """Train on the images that `rows` points at, and move the averaged model a little towards the result."""
-        images, labels = make_batch(self.split, self.rows, self.affines)
+        images, labels = make_batch(self.split, self.rows, self.warps)
         logits = self.model(images)
         loss = F.cross_entropy(logits, labels)
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss.backward()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         with torch.no_grad():
             # In swa_utils.AveragedModel the same costs a host sync a step.
             for average, current in self.averages:
@@ -222,7 +288,7 @@ class Trainer:
         """Return a function that replays `step` as one CUDA graph: one launch in place of some two hundred.
 
         Recording wants a few real steps first, on a side stream, so that every library has its workspace. What they
-        changed is put back, and momentum is set to zero, which is where it starts.
+        changed is put back, and what the optimizers remember is set to zero, which is where it starts.
         """
         before = copy.deepcopy([self.model.state_dict(), self.averaged.state_dict()])
         stream = torch.cuda.Stream()
@@ -231,24 +297,25 @@ class Trainer:
             for _ in range(3):
                 self.step()
         torch.cuda.current_stream().wait_stream(stream)
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.step()
         self.model.load_state_dict(before[0])
         self.averaged.load_state_dict(before[1])
-        for state in self.optimizer.state.values():
-            state["momentum_buffer"].zero_()
+        for state in itertools.chain.from_iterable(optimizer.state.values() for optimizer in self.optimizers):
+            for tensor in state.values():
+                tensor.zero_()
         return graph.replay
 
-    def epoch(self, first_step, order, affines):
+    def epoch(self, first_step, order, warps):
         """Run an epoch over `order`, int64 [steps, batch_size]: after each step, yield how many are done.
 
-        `order` and `affines` go to the device once, here. `first_step` counts from the start of training.
+        `order` and `warps` go to the device once, here. `first_step` counts from the start of training.
         """
         self.loss_sum.zero_()
         self.correct.zero_()
-        self.affines.copy_(affines)
+        self.warps.copy_(warps)
         for done, rows in enumerate(order.to(self.rows.device), start=1):
             self.rows.copy_(rows)
             self.lr.copy_(self.rates[first_step + done - 1])
@@ -272,7 +339,7 @@ def shuffled_batches(n, batch_size, generator=None):
     return order[torch.arange(steps * batch_size) % n].view(steps, batch_size)
 
 
-def train_epoch(trainer, first_step, order, affines):
+def train_epoch(trainer, first_step, order, warps):
     """Train one epoch under a progress bar; return mean loss and accuracy (a fraction) over its batches.
 
     The bar reads from the device, which waits for it, twice a second and not once a step.
@@ -281,7 +348,7 @@ def train_epoch(trainer, first_step, order, affines):
     layout = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
     with tqdm(total=steps, bar_format=layout, file=sys.stdout, mininterval=0) as bar:
         shown = time.monotonic()
-        for done in trainer.epoch(first_step, order, affines):
+        for done in trainer.epoch(first_step, order, warps):
             if done == steps or time.monotonic() - shown > 0.5:
                 accuracy = trainer.correct.item() / (done * batch_size)
                 state = f"Loss={trainer.loss.item()} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}"
@@ -321,12 +388,14 @@ def fit(
     test,
     epochs=15,
     batch_size=128,
-    lr=0.1,
-    momentum=0.9,
-    weight_decay=1e-4,
+    optimizers=muon_and_adamw,
+    lr=0.15,
+    schedule=one_cycle,
     averaging=0.998,
-    augmentation=None,
+    augment=random_warps,
+    strength=(1.3, 0.5),
     seed=0,
+    extra=None,
 ):
     """Train `model` on the `Split` `train`, look at `test` after each epoch, and return the history.
 
@@ -337,20 +406,26 @@ def fit(
     alone, not on the device.
 
     `averaging` is the decay of the weights' exponential moving average (Polyak and Juditsky, 1992; Tarvainen and
-    Valpola, "Mean teachers", 2017, section 2). `augmentation` holds keyword arguments of `random_affines`.
+    Valpola, "Mean teachers", 2017, section 2); 0 averages nothing. The other pieces of the recipe are functions:
+    `optimizers(model, lr)` returns a list of them, `schedule(steps)` each step's share of their learning rates, and
+    `augment(n, strength, generator=…)` an epoch's maps for `warp`, where `strength` goes evenly from its first value to
+    its last over the epochs. `extra(trainer)`, if given, returns a dictionary of what else
+    each row is to hold.
     """
     set_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     n = len(train.labels)
     steps = math.ceil(n / batch_size)
-    trainer = Trainer(model, train, epochs * steps, batch_size, lr, momentum, weight_decay, averaging)
+    trainer = Trainer(model, train, schedule(epochs * steps), batch_size, optimizers, lr, averaging)
+    begin, end = strength
     history = []
     for epoch in range(1, epochs + 1):
         print(f"EPOCH: {epoch}")
         start = time.perf_counter()
         order = shuffled_batches(n, batch_size, generator)
-        affines = random_affines(n, generator=generator, **(augmentation or {}))
-        train_loss, train_accuracy = train_epoch(trainer, (epoch - 1) * steps, order, affines)
+        progress = (epoch - 1) / max(1, epochs - 1)
+        warps = augment(n, begin + (end - begin) * progress, generator=generator)
+        train_loss, train_accuracy = train_epoch(trainer, (epoch - 1) * steps, order, warps)
         test_loss, test_accuracy = evaluate(model, test)
         seconds = time.perf_counter() - start
         correct, total = round(test_accuracy * len(test.labels)), len(test.labels)
@@ -363,6 +438,7 @@ def fit(
                 "test_loss": test_loss,
                 "test_accuracy": test_accuracy,
                 "seconds": seconds,
+                **(extra(trainer) if extra else {}),
             }
         )
     return history
@@ -413,10 +489,10 @@ def plot_class_balance(train, test):
     return figure
 
 
-def plot_augmentation(image, affines):
-    """Return a figure of one image [1, 28, 28] as it is and as each of `affines` [n, 2, 3] shows it."""
-    n = len(affines)
-    warped = warp(image.expand(n, 1, 28, 28), affines.to(image.device))
+def plot_augmentation(image, warps):
+    """Return a figure of one image [1, 28, 28] as it is and as each of `warps` [n, 2, 5, 5] shows it."""
+    n = len(warps)
+    warped = warp(image.expand(n, 1, 28, 28), warps.to(image.device))
     figure, axes = canvas(math.ceil((n + 1) / 8), 8, height=1.3 * math.ceil((n + 1) / 8))
     titles = ["as it is"] + [f"seen {i + 1}" for i in range(n)]
     for cell, picture, title in zip(axes.flat, [image, *warped], titles, strict=False):

@@ -57,9 +57,9 @@ def operations_a_second(times=20):
 def shares(steps=20):
     """Return what part of the time of all operations of a training step goes to each kind of layer, in percent."""
     train, _ = utils.load_mnist(HERE.parent / "data")
-    trainer = utils.Trainer(Net(), train, steps, 128, lr=0.1, momentum=0.9, weight_decay=1e-4, averaging=0.998)
+    trainer = utils.Trainer(Net(), train, utils.one_cycle(steps), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
     trainer.rows.copy_(torch.arange(128))
-    trainer.affines.copy_(utils.random_affines(len(train.labels)))
+    trainer.warps.copy_(utils.random_warps(len(train.labels)))
     for _ in range(5):
         trainer.step()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:

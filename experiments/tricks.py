@@ -42,10 +42,10 @@ def take_turn(without):
         setattr(utils, without, lambda *_: None)
     train, _ = utils.load_mnist(ROOT / "data")
     utils.set_seed(0)
-    trainer = utils.Trainer(Net(), train, 1000, 128, lr=0.1, momentum=0.9, weight_decay=1e-4, averaging=0.998)
+    trainer = utils.Trainer(Net(), train, utils.one_cycle(1000), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
     order = utils.shuffled_batches(len(train.labels), 128)[: WARM_UP + STEPS]
     ends, faults = [], []
-    for _ in trainer.epoch(0, order, utils.random_affines(len(train.labels))):
+    for _ in trainer.epoch(0, order, utils.random_warps(len(train.labels))):
         ends.append(time.perf_counter())
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
     steps = [after - before for before, after in zip(ends[WARM_UP:], ends[WARM_UP + 1 :], strict=False)]

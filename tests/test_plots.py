@@ -35,7 +35,7 @@ def figures(mnist):
     return {
         "digits": utils.plot_digits(train),
         "class_balance": utils.plot_class_balance(train, test),
-        "augmentation": utils.plot_augmentation(train.images[7], utils.random_affines(15)),
+        "augmentation": utils.plot_augmentation(train.images[7], utils.random_warps(15)),
         "parameters": utils.plot_parameters(Net()),
         "learning_rate": utils.plot_learning_rate(utils.one_cycle(7035, 0.1), 15),
         "history": utils.plot_history(HISTORY),

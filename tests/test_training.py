@@ -17,7 +17,7 @@ from conftest import ROOT
 import utils
 from model import Net
 
-RECIPE = {"batch_size": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "averaging": 0.9}
+RECIPE = {"batch_size": 128, "optimizers": utils.muon_and_adamw, "lr": 0.05, "averaging": 0.9}
 
 BAR = (
     r"Loss=\d+\.\d+(e-\d+)? Batch_id=9 Accuracy=\d+\.\d\d: 100%\|██████████\| 10/10 "
@@ -32,10 +32,10 @@ def make_net(seed=0):
 
 
 def make_trainer(split, steps=20, **recipe):
-    trainer = utils.Trainer(make_net(), split, steps=steps, **(RECIPE | recipe))
+    trainer = utils.Trainer(make_net(), split, utils.one_cycle(steps), **(RECIPE | recipe))
     trainer.rows.copy_(torch.arange(128))
-    trainer.affines.copy_(utils.random_affines(len(split.labels), 0, 0, 0, 0))
-    trainer.lr.fill_(trainer.rates.max())
+    trainer.warps.copy_(utils.random_warps(len(split.labels), strength=0))
+    trainer.lr.copy_(trainer.rates.max(dim=0).values)
     return trainer
 
 
@@ -49,16 +49,16 @@ def run(small):
 # --- The learning rate and the order of images ---
 
 
-def test_one_cycle_rises_to_its_peak_and_falls_to_zero():
-    rates = utils.one_cycle(1000, peak=0.1, warmup=0.2)
-    top = rates.argmax().item()
-    assert rates.shape == (1000,)
+def test_one_cycle_rises_to_one_and_falls_to_zero():
+    shares = utils.one_cycle(1000, warmup=0.2)
+    top = shares.argmax().item()
+    assert shares.shape == (1000,)
     assert top == pytest.approx(200, abs=1)
-    assert rates[top].item() == pytest.approx(0.1, rel=1e-4)
-    assert (rates[: top + 1].diff() > 0).all()
-    assert (rates[top:].diff() <= 0).all()
-    assert rates[0] == pytest.approx(0.1 / 200)
-    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert shares[top].item() == pytest.approx(1, rel=1e-4)
+    assert (shares[: top + 1].diff() > 0).all()
+    assert (shares[top:].diff() <= 0).all()
+    assert shares[0] == pytest.approx(1 / 200)
+    assert shares[-1] == pytest.approx(0, abs=1e-8)
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(60_000, 128), (1280, 128), (5, 4), (3, 8), (1, 1)])
@@ -91,7 +91,7 @@ def test_steps_lower_the_loss(small):
 
 def test_a_model_in_evaluation_mode_is_trained_all_the_same(small):
     model = make_net().eval()
-    trainer = utils.Trainer(model, small[0], steps=1, **RECIPE)
+    trainer = utils.Trainer(model, small[0], utils.one_cycle(1), **RECIPE)
     statistics = trainer.model.edges[2].running_mean.clone()
     trainer.run_step()
     assert not torch.equal(trainer.model.edges[2].running_mean, statistics)
@@ -105,24 +105,86 @@ def test_a_step_moves_every_parameter(small):
     assert [name for name, p in trainer.model.named_parameters() if torch.equal(p, before[name])] == []
 
 
-def test_a_step_is_that_of_plain_sgd(small, device):
+def sgd(model, lr):
+    return [torch.optim.SGD(model.parameters(), lr, momentum=0.9, nesterov=True, weight_decay=0.01)]
+
+
+@pytest.mark.parametrize("optimizers", [sgd, utils.muon_and_adamw])
+def test_steps_are_those_of_a_plain_loop(small, device, optimizers):
+    """With the learning rates given to the optimizers as numbers, not as tensors on the device."""
     split = small[0]
-    trainer = make_trainer(split, weight_decay=0.01)
+    trainer = make_trainer(split, optimizers=optimizers)
     plain = make_net().to(device, memory_format=trainer.layout)
-    if device.type == "cpu":
-        utils.spread_narrow_batchnorm(plain)
-    images = utils.normalize(utils.warp(split.images[:128], trainer.affines[:128]))
-    optimizer = torch.optim.SGD(plain.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
-    for _ in range(3):
-        trainer.lr.fill_(0.05)
+    images = utils.normalize(utils.warp(split.images[:128], trainer.warps[:128]))
+    own = optimizers(plain, 0.05)
+    groups = [group for optimizer in own for group in optimizer.param_groups]
+    peaks = torch.tensor([group["lr"] for group in groups])
+    for share in (0.2, 1.0, 0.5):
+        trainer.lr.copy_(share * peaks)
         trainer.run_step()
-        optimizer.zero_grad()
+        for group, rate in zip(groups, (share * peaks).tolist(), strict=True):
+            group["lr"] = rate
+        plain.zero_grad()
         loss = F.cross_entropy(plain(images), split.labels[:128])
         loss.backward()
-        optimizer.step()
+        for optimizer in own:
+            optimizer.step()
         torch.testing.assert_close(trainer.loss, loss.detach())
     for ours, expected in zip(trainer.model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
+
+
+# --- The optimizer ---
+
+
+def test_orthogonalized_singular_values_are_about_one():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(8, 9), (16, 144), (32, 16), (10, 10), (1, 3)]
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    for before, after in zip(matrices, utils.orthogonalize(matrices), strict=True):
+        assert after.shape == before.shape
+        left, values, right = torch.linalg.svd(before, full_matrices=False)
+        assert ((torch.linalg.svdvals(after) - 1).abs() < 0.4)[values > 0.1].all()
+        directions = left.T @ after @ right.T  # diagonal where the singular vectors have stayed
+        assert (directions - directions.diag().diag()).abs().max() < 1e-3
+
+
+def test_orthogonalizing_does_not_depend_on_scale_or_company():
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(8, 72, generator=generator), torch.randn(32, 16, generator=generator)
+    (alone,) = utils.orthogonalize([one])
+    torch.testing.assert_close(utils.orthogonalize([one * 1000, other])[0], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_orthogonalizing_nothing_gives_nothing():
+    """As where a layer got no gradient: no division by zero."""
+    assert utils.orthogonalize([torch.zeros(4, 4)])[0].abs().max() == 0
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9")
+def test_muon_agrees_with_torch():
+    """On matrices, where torch has it too, within what its bfloat16 allows: three steps, same gradients."""
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((8, 72), (32, 16)):
+        start = torch.randn(shape, generator=generator)
+        ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+        optimizers = [utils.Muon([ours], 0.1), torch.optim.Muon([theirs], 0.1, weight_decay=0, momentum=0.9)]
+        for _ in range(3):
+            ours.grad = theirs.grad = torch.randn(shape, generator=generator)
+            for optimizer in optimizers:
+                optimizer.step()
+        moved, expected = ours.detach() - start, theirs.detach() - start
+        assert (moved - expected).norm() < 0.05 * expected.norm()
+
+
+def test_each_parameter_has_one_optimizer():
+    model = make_net()
+    muon, adamw = ([p for group in o.param_groups for p in group["params"]] for o in utils.muon_and_adamw(model, 0.15))
+    assert len(muon) == 10
+    assert all(p.ndim == 4 and p.shape[0] > 1 for p in muon)
+    assert {id(p) for p in muon}.isdisjoint(id(p) for p in adamw)
+    assert {id(p) for p in [*muon, *adamw]} == {id(p) for p in model.parameters()}
+    assert {p.shape[1] for p in adamw if p.ndim == 4} == {1}
 
 
 def test_the_average_is_a_running_mean_of_weights_and_statistics(small):
@@ -167,7 +229,7 @@ def test_recording_leaves_no_trace(small, monkeypatch):
     for trainer, step in ((recorded, replay), (plain, plain.step)):
         order = utils.shuffled_batches(1280, 128, torch.Generator().manual_seed(0))
         trainer.run_step = step
-        assert list(trainer.epoch(0, order, trainer.affines.clone())) == list(range(1, 11))
+        assert list(trainer.epoch(0, order, trainer.warps.clone())) == list(range(1, 11))
     for part in ("model", "averaged"):
         ours, expected = (getattr(trainer, part).state_dict() for trainer in (recorded, plain))
         assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
@@ -188,10 +250,10 @@ def test_a_recorded_step_is_the_plain_step(small):
 def test_an_epoch_never_waits_for_the_gpu(small):
     trainer = make_trainer(small[0])
     order = utils.shuffled_batches(1280, 128).to(trainer.rows.device)
-    affines = trainer.affines.clone()
+    warps = trainer.warps.clone()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        assert list(trainer.epoch(0, order, affines)) == list(range(1, 11))
+        assert list(trainer.epoch(0, order, warps)) == list(range(1, 11))
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -340,9 +402,36 @@ def test_another_seed_gives_other_weights(run, small):
     assert not torch.equal(next(model.parameters()), next(other.parameters()))
 
 
-def test_augmentation_is_an_option_of_fit(small):
-    histories = [utils.fit(make_net(), *small, epochs=1, augmentation=a) for a in (None, {"shift": 0.3})]
+def test_averaging_nothing_gives_the_weights_being_trained(small):
+    extra = {}
+    model = make_net()
+    utils.fit(model, *small, epochs=1, averaging=0, extra=lambda trainer: extra.update(model=trainer.model) or {})
+    for ours, trained in zip(utils.floats(model), utils.floats(extra["model"]), strict=True):
+        assert torch.equal(ours, trained)
+
+
+def test_augmentation_goes_from_its_first_strength_to_its_last(small):
+    asked = []
+
+    def augment(n, strength, generator):
+        asked.append(strength)
+        return utils.random_warps(n, strength, generator=generator)
+
+    utils.fit(make_net(), *small, epochs=3, augment=augment, strength=(2, 1))
+    assert asked == [2, 1.5, 1]
+    asked.clear()
+    utils.fit(make_net(), *small, epochs=1, augment=augment, strength=(2, 1))
+    assert asked == [2]
+
+
+def test_stronger_augmentation_is_harder(small):
+    histories = [utils.fit(make_net(), *small, epochs=1, strength=(strength, strength)) for strength in (0, 3)]
     assert histories[0][0]["train_loss"] < histories[1][0]["train_loss"]
+
+
+def test_extra_entries_join_the_history(small):
+    (row,) = utils.fit(make_net(), *small, epochs=1, extra=lambda trainer: {"steps": len(trainer.rates)})
+    assert row["steps"] == 10
 
 
 def test_training_learns(run):

@@ -1,0 +1,125 @@
+"""Which recipe? Chosen on training images alone, and every candidate kept. `make search`
+
+Holds 10,000 of the 60,000 training images out, stratified, and trains every candidate on the other 50,000: 15 epochs a
+run, the same seeds for all. They are compared by what the held-out images say after epoch 15, by loss first, which
+tells two candidates apart with fewer runs than accuracy does. All start from seed 0; those in front go on to more
+seeds. The test set takes no part. A row an epoch goes to experiments/search.csv, accuracies in percent.
+"""
+
+import functools
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import torch  # noqa: E402
+
+import utils  # noqa: E402
+from experiments import study  # noqa: E402
+
+CSV = HERE / "search.csv"
+NAMES = ("candidate", "seed")
+FIELDS = (*NAMES, *study.TRAINING, "validation_loss", "validation_accuracy", *study.MACHINE)
+
+
+def sgd(model, lr):
+    """Return Nesterov SGD on all parameters, the usual optimizer."""
+    return [torch.optim.SGD(model.parameters(), lr, 0.9, nesterov=True, weight_decay=1e-4, fused=True)]
+
+
+def muon_on_all_convolutions(model, lr):
+    """Return Muon with the depthwise kernels among its matrices, and AdamW for BatchNorm."""
+    convolutions = [p for p in model.parameters() if p.ndim == 4]
+    rest = [p for p in model.parameters() if p.ndim < 4]
+    return [utils.Muon(convolutions, lr), torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True)]
+
+
+def muon_with_decay(model, lr):
+    """Return the usual pair, Muon with decoupled weight decay of 0.05."""
+    muon, adamw = utils.muon_and_adamw(model, lr)
+    muon.param_groups[0]["weight_decay"] = 0.05
+    return [muon, adamw]
+
+
+def square_fall(steps, warmup=0.1):
+    """Return shares of the peak as `utils.one_cycle` does, but fall faster at first: a square, not a cosine."""
+    progress = (torch.arange(steps) + 1) / steps
+    return torch.where(progress < warmup, progress / warmup, ((1 - progress) / (1 - warmup)).square())
+
+
+short_warmup = functools.partial(utils.one_cycle, warmup=0.1)
+bend = functools.partial(utils.random_warps, bend=0.03)
+
+# What each candidate has in place of BASE's pieces.
+BASE = {
+    "optimizers": utils.muon_and_adamw,
+    "lr": 0.15,
+    "schedule": utils.one_cycle,
+    "averaging": 0.998,
+    "augment": utils.random_warps,
+    "strength": (1, 1),
+}
+CANDIDATES = {
+    "muon 0.15": {},
+    "muon 0.15, square fall": {"schedule": square_fall},
+    "muon 0.15, warm-up over 10 %": {"schedule": short_warmup},
+    "muon 0.15, augmentation fading from 1.3 to 0.5": {"strength": (1.3, 0.5)},
+    "muon 0.15, bend 0.03, fading from 1.3 to 0.5": {"augment": bend, "strength": (1.3, 0.5)},
+    "muon 0.15, fading from 1.5 to 0.25": {"strength": (1.5, 0.25)},
+    "muon 0.15, fading from 2 to 0": {"strength": (2, 0)},
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25": {"schedule": short_warmup, "strength": (1.5, 0.25)},
+    "muon 0.15, decay 0.05, fading from 1.5 to 0.25": {"optimizers": muon_with_decay, "strength": (1.5, 0.25)},
+    "muon 0.3, fading from 1.5 to 0.25": {"lr": 0.3, "strength": (1.5, 0.25)},
+    "sgd 0.1, fading from 1.5 to 0.25": {"optimizers": sgd, "lr": 0.1, "strength": (1.5, 0.25)},
+    "muon 0.15, depthwise too, fading from 1.5 to 0.25": {
+        "optimizers": muon_on_all_convolutions,
+        "strength": (1.5, 0.25),
+    },
+}
+
+
+def hold_out(split, share=6, seed=0):
+    """Return `split` without one image in `share`, and those images: as many of each class as it has of it."""
+    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(seed))
+    by_class = order[split.labels[order].argsort(stable=True)]
+    held = torch.zeros(len(order), dtype=torch.bool)
+    held[by_class[::share]] = True
+    return utils.Split(*(part[~held] for part in split)), utils.Split(*(part[held] for part in split))
+
+
+def work(run):
+    """Train one candidate from one seed; return its rows."""
+    training, _ = utils.load_mnist(study.ROOT / "data")
+    history = study.train(hold_out(training), run["seed"], **(BASE | CANDIDATES[run["candidate"]]))
+    return study.rows_of(history, "validation")
+
+
+def compare(rows):
+    """Return the candidates as lines of text, the lowest held-out loss first: means over their seeds."""
+    ends = {}
+    for row in rows:
+        ends.setdefault(row["candidate"], {}).setdefault(row["epoch"], []).append(row)
+    table = []
+    for name, epochs in ends.items():
+        (loss, accuracy), (_, early) = (
+            [statistics.mean(float(row[f"validation_{what}"]) for row in epochs[end]) for what in ("loss", "accuracy")]
+            for end in ("15", "10")
+        )
+        table.append((loss, f"{name:<56}{len(epochs['15']):>6}{loss:>9.5f}{accuracy:>9.3f}%{early:>12.3f}%"))
+    title = f"{'candidate':<56}{'seeds':>6}{'loss':>9}{'accuracy':>10}{'at epoch 10':>13}"
+    return "\n".join([title, *(line for _, line in sorted(table))])
+
+
+def main():
+    parser = study.parser("Train candidate recipes on 50,000 images, judge them on 10,000.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of each candidate (default: 0)")
+    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="NAME")
+    options = parser.parse_args()
+    runs = [{"candidate": name, "seed": seed} for seed in options.seeds for name in options.candidates]
+    print(compare(study.study(CSV, FIELDS, NAMES, runs, work, options.jobs, options.backend)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Make many trainings side by side, and keep each finished one in a CSV file at once.
+
+A study is a list of runs. A run is named by a dictionary (`{"seed": 3}`) and becomes a row an epoch. Runs that the file
+holds are not made again, so a study that was interrupted goes on where it stopped, and what was half-written then is
+cut off. The runs go through joblib, whose backends decide where: processes on this machine, or on request a cluster.
+"""
+
+import argparse
+import contextlib
+import csv
+import io
+import os
+from pathlib import Path
+
+import torch
+
+import utils
+from model import Net
+
+ROOT = Path(__file__).resolve().parent.parent
+EPOCHS = 15
+TRAINING = ("epoch", "train_loss", "train_accuracy")
+MACHINE = ("seconds", "device", "torch")
+
+
+# --- One run ---------------------------------------------------------------------------------------------------------
+
+
+def train(splits, seed, **recipe):
+    """Train a new network from `seed` with `utils.fit`, silently and on one thread; return its history.
+
+    Two runs side by side, each on one thread, get further in an hour than one run on two threads.
+    """
+    torch.set_num_threads(1)
+    device = utils.pick_device()
+    on_device = [utils.Split(split.images.to(device), split.labels.to(device)) for split in splits]
+    utils.set_seed(seed)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return utils.fit(Net(), *on_device, seed=seed, **recipe)
+
+
+def rows_of(history, split):
+    """Return `history` as rows of text, accuracies in percent, where `split` names what was looked at each epoch."""
+    machine = {"device": utils.pick_device().type, "torch": torch.__version__}
+    return [
+        {
+            "epoch": str(row["epoch"]),
+            "train_loss": f"{row['train_loss']:.5f}",
+            "train_accuracy": f"{100 * row['train_accuracy']:.3f}",
+            f"{split}_loss": f"{row['test_loss']:.5f}",
+            f"{split}_accuracy": f"{100 * row['test_accuracy']:.2f}",
+            "seconds": f"{row['seconds']:.1f}",
+        }
+        | machine
+        for row in history
+    ]
+
+
+# --- The file --------------------------------------------------------------------------------------------------------
+
+
+def read(path):
+    """Return the rows of the CSV file `path`, dictionaries of text."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@contextlib.contextmanager
+def open_alone(path):
+    """Open `path` to read and append, for one process at a time. Raises RuntimeError where another one has it open."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", newline="", encoding="utf-8") as file:
+        with contextlib.suppress(ImportError):  # Windows has no fcntl, and goes without
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RuntimeError(f"another study is writing to {path}; wait for it, or stop it") from error
+        yield file
+
+
+def save(file, text):
+    """Append `text` to the open `file`, and see it on the disk before going on."""
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def as_lines(fields, rows):
+    """Return `rows` as lines of CSV."""
+    text = io.StringIO()
+    csv.DictWriter(text, fields, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def whole_runs(file, fields, names, epochs):
+    """Return the runs in the open `file`, as a set of the values of `names`, after cutting off a torn end.
+
+    An empty file gets its header. Raises ValueError where the columns are others, or where something other than the
+    last run is not whole: that no interruption can do.
+    """
+    file.seek(0)
+    header, *lines = file.read().splitlines(keepends=True) or [""]
+    wanted = ",".join(fields) + "\n"
+    if not wanted.startswith(header):
+        raise ValueError(f"{file.name} has the columns {header.strip()}, not {wanted.strip()}; move it out of the way")
+    if header != wanted:
+        file.truncate(0)
+        save(file, wanted)
+        return set()
+    runs = set()
+    for start in range(0, len(lines), epochs):
+        own = lines[start : start + epochs]
+        rows = list(csv.DictReader(own, fieldnames=fields))
+        named = {tuple(row[name] for name in names) for row in rows}
+        counted = [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, epochs + 1)]
+        if counted and len(named) == 1 and own[-1].endswith("\n") and None not in rows[-1].values():
+            runs |= named
+        elif start + epochs >= len(lines):
+            file.truncate(len((header + "".join(lines[:start])).encode()))
+        else:
+            raise ValueError(f"{file.name}, from line {start + 2}: not {epochs} epochs of one run; mend it by hand")
+    return runs
+
+
+# --- The study -------------------------------------------------------------------------------------------------------
+
+
+def parser(description):
+    """Return a parser with the options that every study has."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--jobs", type=int, help="runs at a time (default: one a core)")
+    options.add_argument("--backend", default="loky", help="joblib's: loky, ray, or another registered (default: loky)")
+    return options
+
+
+def use_backend(name):
+    """Return a context in which joblib runs on the backend `name`; Ray is registered first, the others know themselves.
+
+    Raises RuntimeError where Ray is not installed.
+    """
+    import joblib
+
+    if name == "ray":
+        try:
+            from ray.util.joblib import register_ray
+        except ImportError as error:
+            raise RuntimeError("the backend ray needs the package: pip install ray, and try again") from error
+        register_ray()
+    return joblib.parallel_config(backend=name)
+
+
+def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPOCHS):
+    """Do `work(run)` for each of `runs` that `path` does not hold; return the rows of all runs it holds then.
+
+    `names` are the columns that name a run, and `work` returns a run's rows without them.
+    """
+    import joblib
+
+    def named(run):
+        return run, work(run)
+
+    with open_alone(path) as file, use_backend(backend):
+        done = whole_runs(file, fields, names, epochs)
+        runs = [run for run in runs if tuple(str(run[name]) for name in names) not in done]
+        jobs = min(jobs or os.cpu_count(), max(1, len(runs)))
+        print(f"{path.name}: {len(done)} runs are there, {len(runs)} are to be made, {jobs} at a time", flush=True)
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        for run, own in parallel(joblib.delayed(named)(run) for run in runs):
+            save(file, as_lines(fields, [run | row for row in own]))
+            print(", ".join(f"{key} {value}" for key, value in {**run, **own[-1]}.items()), flush=True)
+    return read(path)

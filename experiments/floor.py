@@ -59,7 +59,7 @@ def shares(steps=20):
     train, _ = utils.load_mnist(HERE.parent / "data")
     trainer = utils.Trainer(Net(), train, utils.one_cycle(steps), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
     trainer.rows.copy_(torch.arange(128))
-    trainer.warps.copy_(utils.random_warps(len(train.labels)))
+    trainer.affines.copy_(utils.random_affines(len(train.labels)))
     for _ in range(5):
         trainer.step()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:

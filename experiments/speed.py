@@ -148,10 +148,10 @@ def turn_of_ours(n, whole_run):
         if whole_run:
             figures["fit_15_s"] = median_seconds(lambda: utils.fit(model, train, test, epochs=15), 1)
     order = utils.shuffled_batches(n, BATCH_SIZE).to(device)
-    warps = utils.random_warps(n).to(device)
-    per_epoch = median_seconds(lambda: (utils.shuffled_batches(n, BATCH_SIZE), utils.random_warps(n)), 3)
+    affines = utils.random_affines(n).to(device)
+    per_epoch = median_seconds(lambda: (utils.shuffled_batches(n, BATCH_SIZE), utils.random_affines(n)), 3)
     batches = iter(order[torch.arange(100) % len(order)])
-    per_step = median_seconds(lambda: utils.make_batch(train, next(batches), warps), 100)
+    per_step = median_seconds(lambda: utils.make_batch(train, next(batches), affines), 100)
     evaluation = median_seconds(lambda: utils.evaluate(model, test), 3)
     step = (row["seconds"] - evaluation) / len(order)
     return figures | {

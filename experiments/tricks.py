@@ -45,7 +45,7 @@ def take_turn(without):
     trainer = utils.Trainer(Net(), train, utils.one_cycle(1000), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
     order = utils.shuffled_batches(len(train.labels), 128)[: WARM_UP + STEPS]
     ends, faults = [], []
-    for _ in trainer.epoch(0, order, utils.random_warps(len(train.labels))):
+    for _ in trainer.epoch(0, order, utils.random_affines(len(train.labels))):
         ends.append(time.perf_counter())
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
     steps = [after - before for before, after in zip(ends[WARM_UP:], ends[WARM_UP + 1 :], strict=False)]

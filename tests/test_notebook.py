@@ -8,6 +8,7 @@ import notebook as tool
 import pytest
 
 import utils
+from experiments import ablation, seeds, study
 
 EPOCH = re.compile(
     r"EPOCH: (\d+)\n"
@@ -93,9 +94,9 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 
 def test_every_plot_is_in_it_once(code):
-    plots = [name for name in dir(utils) if name.startswith("plot_")]
+    plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")] + ["seeds.plot(", "ablation.plot("]
     source = "\n".join(cell.source for cell in code)
-    assert [name for name in plots if source.count(f"utils.{name}(") != 1] == []
+    assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)
 
 
@@ -107,14 +108,24 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
     (table,) = (cell.source for cell in saved.cells if cell.source.startswith("## The recipe"))
     fit = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
     affine = {name: p.default for name, p in inspect.signature(utils.random_affines).parameters.items()}
-    assert f"momentum {fit['momentum']}" in table
-    assert f"weight decay {fit['weight_decay']:.4f}" in table
+    first, last = fit["strength"]
     assert f"batches of {fit['batch_size']}" in table
-    assert f"peak {fit['lr']}" in table
+    assert f"Muon with momentum {inspect.signature(utils.Muon).parameters['momentum'].default}" in table
+    assert f"peak {fit['lr']}, for AdamW a fifteenth of it" in table
     assert f"exponential, {fit['averaging']} a step" in table
     assert (
         f"turn ±{affine['degrees']:.0f}°, move ±{100 * affine['shift']:.0f} %, "
-        f"resize ±{100 * affine['scale']:.0f} %, slant ±{affine['shear']:.0f}°"
+        f"resize ±{100 * affine['scale']:.0f} %, slant ±{affine['shear']:.0f}° | times {first} at first, {last} at last"
     ) in table
-    assert f"peak={fit['lr']})" in "".join(cell.source for cell in saved.cells)
+    source = "".join(cell.source for cell in saved.cells)
+    assert f"{fit['lr']} * utils.one_cycle(steps)" in source
+    assert f"strengths=({first}, {last})" in source
+    assert fit["optimizers"] is utils.muon_and_adamw
     assert fit["epochs"] == 15
+
+
+def test_the_studies_it_tells_are_those_of_the_csvs(code):
+    runs = seeds.accuracies(study.read(seeds.CSV))
+    assert output_of(code, "from experiments import").strip() == seeds.tell(seeds.summarise(runs))
+    found = ablation.readings(study.read(ablation.CSV))
+    assert output_of(code, "found = ").strip() == ablation.tell(ablation.compare(found)).strip()

@@ -35,9 +35,9 @@ def figures(mnist):
     return {
         "digits": utils.plot_digits(train),
         "class_balance": utils.plot_class_balance(train, test),
-        "augmentation": utils.plot_augmentation(train.images[7], utils.random_warps(15)),
+        "augmentation": utils.plot_augmentation(train.images[7], (1.5, 0.25)),
         "parameters": utils.plot_parameters(Net()),
-        "learning_rate": utils.plot_learning_rate(utils.one_cycle(7035, 0.1), 15),
+        "learning_rate": utils.plot_learning_rate(0.1 * utils.one_cycle(7035), 15),
         "history": utils.plot_history(HISTORY),
         "confusion": utils.plot_confusion(logits, test.labels),
         "mistakes": utils.plot_mistakes(logits, test),
@@ -74,6 +74,17 @@ def test_history_shows_both_parts_and_the_claim(figures):
     assert set(accuracy.lines[2].get_xdata()) == {10}
     assert list(target) == pytest.approx([99.4, 99.4])
     assert list(loss.lines[1].get_ydata()) == pytest.approx([row["test_loss"] for row in HISTORY])
+
+
+def test_augmentation_shows_the_image_and_what_becomes_of_it(figures, mnist):
+    image = mnist[0].images[7].squeeze().cpu().numpy()
+    pictures = [axes.images[0].get_array() for axes in figures["augmentation"].axes]
+    strong, weak = pictures[:9], pictures[9:]
+    for row in (strong, weak):
+        assert (row[0] == image).all()
+        assert all(abs(seen - image).max() > 20 for seen in row[1:])
+    change = [sum(abs(seen - image).mean() for seen in row[1:]) for row in (strong, weak)]
+    assert change[0] > 2 * change[1]
 
 
 def test_history_of_one_epoch_draws(tmp_path):

@@ -34,7 +34,7 @@ def make_net(seed=0):
 def make_trainer(split, steps=20, **recipe):
     trainer = utils.Trainer(make_net(), split, utils.one_cycle(steps), **(RECIPE | recipe))
     trainer.rows.copy_(torch.arange(128))
-    trainer.warps.copy_(utils.random_warps(len(split.labels), strength=0))
+    trainer.affines.copy_(utils.random_affines(len(split.labels), strength=0))
     trainer.lr.copy_(trainer.rates.max(dim=0).values)
     return trainer
 
@@ -115,7 +115,7 @@ def test_steps_are_those_of_a_plain_loop(small, device, optimizers):
     split = small[0]
     trainer = make_trainer(split, optimizers=optimizers)
     plain = make_net().to(device, memory_format=trainer.layout)
-    images = utils.normalize(utils.warp(split.images[:128], trainer.warps[:128]))
+    images = utils.normalize(utils.warp(split.images[:128], trainer.affines[:128]))
     own = optimizers(plain, 0.05)
     groups = [group for optimizer in own for group in optimizer.param_groups]
     peaks = torch.tensor([group["lr"] for group in groups])
@@ -134,7 +134,7 @@ def test_steps_are_those_of_a_plain_loop(small, device, optimizers):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
 
 
-# --- The optimizer ---
+# --- The optimizers ---
 
 
 def test_orthogonalized_singular_values_are_about_one():
@@ -187,6 +187,12 @@ def test_each_parameter_has_one_optimizer():
     assert {p.shape[1] for p in adamw if p.ndim == 4} == {1}
 
 
+def test_adamw_gets_a_fifteenth_of_the_rate():
+    muon, adamw = utils.muon_and_adamw(make_net(), 0.3)
+    assert muon.param_groups[0]["lr"] == 0.3
+    assert adamw.param_groups[0]["lr"] == pytest.approx(0.02)
+
+
 def test_the_average_is_a_running_mean_of_weights_and_statistics(small):
     trainer = make_trainer(small[0])
     expected = [tensor.detach().clone() for tensor in utils.floats(trainer.model)]
@@ -229,7 +235,7 @@ def test_recording_leaves_no_trace(small, monkeypatch):
     for trainer, step in ((recorded, replay), (plain, plain.step)):
         order = utils.shuffled_batches(1280, 128, torch.Generator().manual_seed(0))
         trainer.run_step = step
-        assert list(trainer.epoch(0, order, trainer.warps.clone())) == list(range(1, 11))
+        assert list(trainer.epoch(0, order, trainer.affines.clone())) == list(range(1, 11))
     for part in ("model", "averaged"):
         ours, expected = (getattr(trainer, part).state_dict() for trainer in (recorded, plain))
         assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
@@ -250,10 +256,10 @@ def test_a_recorded_step_is_the_plain_step(small):
 def test_an_epoch_never_waits_for_the_gpu(small):
     trainer = make_trainer(small[0])
     order = utils.shuffled_batches(1280, 128).to(trainer.rows.device)
-    warps = trainer.warps.clone()
+    affines = trainer.affines.clone()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        assert list(trainer.epoch(0, order, warps)) == list(range(1, 11))
+        assert list(trainer.epoch(0, order, affines)) == list(range(1, 11))
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -415,7 +421,7 @@ def test_augmentation_goes_from_its_first_strength_to_its_last(small):
 
     def augment(n, strength, generator):
         asked.append(strength)
-        return utils.random_warps(n, strength, generator=generator)
+        return utils.random_affines(n, strength, generator=generator)
 
     utils.fit(make_net(), *small, epochs=3, augment=augment, strength=(2, 1))
     assert asked == [2, 1.5, 1]

@@ -1,0 +1,241 @@
+"""Many trainings: what a study keeps, resumes, mends and refuses, and what is worked out from its rows."""
+
+import contextlib
+import importlib.util
+
+import pytest
+import torch
+from conftest import ROOT
+
+import utils
+from experiments import ablation, search, seeds, study
+
+FIELDS = ("seed", "epoch", "value")
+
+
+def rows_of(seed, epochs=2):
+    return [{"epoch": epoch, "value": 10 * seed + epoch} for epoch in range(1, epochs + 1)]
+
+
+def work(run):
+    return rows_of(run["seed"])
+
+
+def make(path, count, do=work, **options):
+    return study.study(path, FIELDS, ("seed",), [{"seed": seed} for seed in range(count)], do, epochs=2, **options)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "study.csv"
+
+
+# --- A study ---
+
+
+def test_every_run_is_kept(path):
+    rows = make(path, 3, jobs=2)
+    assert sorted(rows, key=lambda row: (row["seed"], row["epoch"])) == [
+        {"seed": str(seed), "epoch": str(row["epoch"]), "value": str(row["value"])}
+        for seed in range(3)
+        for row in rows_of(seed)
+    ]
+
+
+def test_a_run_is_never_made_twice(path):
+    made = []
+
+    def note(run):
+        made.append(run["seed"])
+        return work(run)
+
+    with study.use_backend("sequential"):
+        make(path, 2, note, backend="sequential")
+        make(path, 4, note, backend="sequential")
+        make(path, 3, note, backend="sequential")
+    assert made == [0, 1, 2, 3]
+
+
+def test_what_was_finished_before_a_failure_is_kept(path):
+    def fail_at_two(run):
+        if run["seed"] == 2:
+            raise KeyboardInterrupt
+        return work(run)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(path, 4, fail_at_two, backend="sequential")
+    assert [row["seed"] for row in study.read(path)] == ["0", "0", "1", "1"]
+    assert len(make(path, 4, backend="sequential")) == 8
+
+
+WHOLE = "seed,epoch,value\n0,1,1\n0,2,2\n"
+
+
+@pytest.mark.parametrize(
+    "torn",
+    ["1", "1,1,1", "1,1,11\n", "1,1,11\n1,2,1", "1,1,11\n1,2\n", "1,1,11\n1,2", "1,1,11\n1,", "1,2,12\n", "\n"],
+)
+def test_a_torn_end_is_cut_off(path, torn):
+    path.write_text(WHOLE + torn)
+    rows = make(path, 2, backend="sequential")
+    assert path.read_text() == WHOLE + "1,1,11\n1,2,12\n"
+    assert len(rows) == 4
+
+
+@pytest.mark.parametrize("torn", ["", "s", "seed,epoch", "seed,epoch,value"])
+def test_a_torn_header_is_written_again(path, torn):
+    path.write_text(torn)
+    make(path, 1, backend="sequential")
+    assert path.read_text() == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ("seed,epoch,loss\n0,1,1\n", "seed,epoch,loss"),
+        ("seed,epoch,value,more\n", "seed,epoch,value,more"),
+        ("seed,epoch,value\n0,1,1\n1,1,11\n1,2,12\n2,1,21\n2,2,22\n", "from line 2"),
+        (WHOLE + "1,2,12\n1,1,11\n2,1,21\n2,2,22\n", "from line 4"),
+        (WHOLE + "1,1,11\n2,2,22\n3,1,31\n3,2,32\n", "from line 4"),
+    ],
+)
+def test_a_file_that_no_interruption_explains_is_refused(path, text, culprit):
+    path.write_text(text)
+    with pytest.raises(ValueError, match=culprit) as error:
+        make(path, 1, backend="sequential")
+    assert path.name in str(error.value)
+    assert path.read_text() == text
+
+
+def test_two_studies_never_write_to_one_file(path):
+    fcntl = pytest.importorskip("fcntl", reason="Windows has no flock, and goes without")
+    path.write_text(WHOLE)
+    with path.open("a+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(RuntimeError, match=r"another study is writing to .*study\.csv"):
+            make(path, 1, backend="sequential")
+    assert path.read_text() == WHOLE
+
+
+def test_an_unknown_backend_is_refused(path):
+    with pytest.raises(ValueError, match="nowhere"):
+        make(path, 1, backend="nowhere")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_its_backend_says_so(path):
+    with pytest.raises(RuntimeError, match="pip install ray"):
+        make(path, 1, backend="ray")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray, an optional package")
+def test_ray_makes_the_runs(path):
+    assert len(make(path, 3, backend="ray")) == 6
+
+
+# --- A run ---
+
+
+@pytest.fixture
+def few(small, monkeypatch):
+    """The small splits in place of all of MNIST; one thread as before."""
+    monkeypatch.setattr(utils, "load_mnist", lambda *_: small)
+    yield small
+    torch.set_num_threads(1)
+
+
+def test_a_run_of_the_seeds_is_fit_as_it_stands(few):
+    rows = seeds.work({"seed": 3}, epochs=2)
+    utils.set_seed(3)
+    with contextlib.redirect_stdout(None):
+        history = utils.fit(study.Net(), *few, epochs=2, seed=3)
+    assert [tuple(row) for row in rows] == [seeds.FIELDS[1:]] * 2
+    for row, epoch in zip(rows, history, strict=True):
+        assert row["test_accuracy"] == f"{100 * epoch['test_accuracy']:.2f}"
+        assert row["test_loss"] == f"{epoch['test_loss']:.5f}"
+        assert row["train_loss"] == f"{epoch['train_loss']:.5f}"
+        assert row["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("name", ablation.TRAININGS)
+def test_every_training_of_the_ablation_runs(few, name, monkeypatch):
+    monkeypatch.setitem(ablation.TRAININGS[name], "epochs", 1)
+    (row,) = ablation.work({"training": name, "seed": 0})
+    assert set(row) == set(ablation.FIELDS) - set(ablation.NAMES)
+    assert row["current_loss"] != row["test_loss"]
+
+
+@pytest.mark.parametrize("name", search.CANDIDATES)
+def test_every_candidate_of_the_search_runs(few, name, monkeypatch):
+    monkeypatch.setattr(search, "hold_out", lambda training: few)
+    monkeypatch.setitem(search.BASE, "epochs", 1)
+    (row,) = search.work({"candidate": name, "seed": 0})
+    assert set(row) == set(search.FIELDS) - set(search.NAMES)
+
+
+def test_the_search_never_sees_the_test_set(mnist):
+    training, held = search.hold_out(mnist[0])
+    assert len(training.labels) == 50_000
+    assert len(held.labels) == 10_000
+    shares = held.labels.bincount() / mnist[0].labels.bincount()
+    assert ((shares - 1 / 6).abs() < 1e-3).all()
+    together = torch.cat([training.images, held.images]).flatten(1).sum(dim=1).sort().values
+    assert torch.equal(together, mnist[0].images.flatten(1).sum(dim=1).sort().values)
+    assert torch.equal(search.hold_out(mnist[0])[1].labels, held.labels)
+
+
+# --- What is worked out ---
+
+
+def test_the_summary_of_seeds_counts_what_it_says():
+    steady = [99.0] * 5 + [99.41] * 4 + [99.50] * 6
+    early = [99.40] + [99.0] * 8 + [99.44] * 4 + [99.39, 99.60]
+    rows = [
+        {"seed": str(seed), "test_accuracy": str(accuracy)}
+        for seed, run in enumerate((steady, early))
+        for accuracy in run
+    ]
+    summary = seeds.summarise(seeds.accuracies(rows))
+    assert summary["seeds"] == 2
+    assert summary["mean_10"] == pytest.approx(99.47)
+    assert summary["worst_10"] == 99.44
+    assert summary["mean_15"] == pytest.approx(99.55)
+    assert summary["deviation_15"] == pytest.approx(0.0707, abs=1e-4)
+    assert (summary["worst_15"], summary["best_15"]) == (99.50, 99.60)
+    assert summary["always_from_10"] == 1
+    assert summary["first_median"] == 3.5
+    assert summary["first_latest"] == 6
+    assert "1 of 2 seeds" in seeds.tell(summary)
+
+
+def test_a_seed_that_never_gets_there_is_not_left_out():
+    summary = seeds.summarise({0: [99.0] * 15, 1: [99.5] * 15})
+    assert summary["within_target_epoch"] == 1
+    assert summary["first_latest"] > 15
+
+
+def test_the_ablation_compares_pairs():
+    """Against the t-test written out: mean difference over its standard error, 2 degrees of freedom."""
+    lines = list(ablation.LINES)
+    found = {lines[0]: {0: 99.0, 1: 99.1, 2: 99.3}, lines[1]: {0: 99.2, 1: 99.2, 2: 99.6, 3: 90.0}}
+    first, second = ablation.compare(found)
+    assert "p" not in first
+    assert second["difference"] == pytest.approx(0.2)
+    t = 0.2 / (0.1 / 3**0.5)
+    assert second["p"] == pytest.approx(1 - t / (2 + t**2) ** 0.5, rel=1e-6)
+
+
+def test_every_line_of_the_ablation_can_be_read():
+    assert {training for training, _, _ in ablation.LINES.values()} == set(ablation.TRAININGS)
+    assert {base for _, _, base in ablation.LINES.values()} - {None} <= set(ablation.LINES)
+    rows = [
+        {"training": name, "seed": "0", "epoch": "15", "test_accuracy": "99.5", "current_accuracy": "99.4"}
+        for name in ablation.TRAININGS
+    ]
+    found = ablation.readings(rows)
+    assert list(found) == list(ablation.LINES)
+    assert {value for values in found.values() for value in values.values()} == {99.5, 99.4}
+
+
+def test_studies_are_committed_beside_their_scripts():
+    assert seeds.CSV == ROOT / "experiments" / "seeds.csv"

@@ -3,14 +3,15 @@
 Three variants train the same network on the same images in turns (A B C A B C …), each turn in a process of its own:
 
     idiom            the DataLoader idiom: PIL transforms an image at a time, two worker processes, the loss read back
-                     after every step; dropout, optimizer and augmentation are ours, the schedule torch's OneCycleLR
+                     after every step; SGD and torch's OneCycleLR; no dropout, and the same distortions, as we have
     idiom-reference  the same with the reference's dropout of 0.05
     ours             `utils.fit`
 
-The idiom is spared one thing that ours does: it does not average the weights. A turn is start-up (imports, data ready),
-one epoch, evaluation of the 10,000 test images, and single images one by one. Each figure's median, minimum and maximum
-over the turns go to experiments/speed.csv, a row a figure, and the chart to experiments/speed.png; rows of other
-devices stay. `--steps 20` gives a look in a minute or two: shorter epochs, and nothing is written.
+The idiom is spared two things that ours does: it neither averages the weights nor has Muon as its optimizer. A turn is
+start-up (imports, data ready), one epoch, evaluation of the 10,000 test images, and single images one by one. Each
+figure's median, minimum and maximum over the turns go to experiments/speed.csv, a row a figure, and the chart to
+experiments/speed.png; rows of other devices stay. `--steps 20` gives a look in a minute or two: shorter epochs, and
+nothing is written.
 """
 
 import argparse
@@ -278,7 +279,7 @@ def plot(rows):
 
     devices = list(dict.fromkeys(row["device"] for row in rows))
     figure, panels = utils.canvas(len(devices), 1, height=2.4 * len(devices), squeeze=False)
-    labels = {"idiom": "DataLoader idiom,\nour recipe", "idiom-reference": "DataLoader idiom,\ndropout 0.05"}
+    labels = {"idiom": "DataLoader idiom,\nno dropout", "idiom-reference": "DataLoader idiom,\ndropout 0.05"}
     for axes, device in zip(panels.flat, devices, strict=True):
         figures = {(row["variant"], row["metric"]): row for row in rows if row["device"] == device}
         for place, variant in enumerate(VARIANTS):

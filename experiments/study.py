@@ -136,19 +136,28 @@ def parser(description):
 
 
 def use_backend(name):
-    """Return a context in which joblib runs on the backend `name`; Ray is registered first, the others know themselves.
+    """Return a context in which joblib runs on the backend `name`.
 
-    Raises RuntimeError where Ray is not installed.
+    Ray is started and registered here, on this machine or, where RAY_ADDRESS names one, on a cluster, and takes this
+    folder along to its workers. Raises RuntimeError where Ray is not installed.
     """
     import joblib
 
     if name == "ray":
         try:
+            import ray
             from ray.util.joblib import register_ray
         except ImportError as error:
             raise RuntimeError("the backend ray needs the package: pip install ray, and try again") from error
+        left_here = [".git", ".venv", "build", "data/MNIST/raw/*-ubyte"]
+        ray.init(ignore_reinit_error=True, runtime_env={"working_dir": str(ROOT), "excludes": left_here})
         register_ray()
     return joblib.parallel_config(backend=name)
+
+
+def named(work, run):
+    """Do `work(run)`; return `run` and what came of it, since runs finish in any order."""
+    return run, work(run)
 
 
 def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPOCHS):
@@ -158,16 +167,17 @@ def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPO
     """
     import joblib
 
-    def named(run):
-        return run, work(run)
-
     with open_alone(path) as file, use_backend(backend):
         done = whole_runs(file, fields, names, epochs)
         runs = [run for run in runs if tuple(str(run[name]) for name in names) not in done]
         jobs = min(jobs or os.cpu_count(), max(1, len(runs)))
         print(f"{path.name}: {len(done)} runs are there, {len(runs)} are to be made, {jobs} at a time", flush=True)
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        for run, own in parallel(joblib.delayed(named)(run) for run in runs):
-            save(file, as_lines(fields, [run | row for row in own]))
-            print(", ".join(f"{key} {value}" for key, value in {**run, **own[-1]}.items()), flush=True)
+        # Where a backend returns all of its results at once, it gets `jobs` runs at a time, to lose no more than those.
+        one_by_one = joblib.parallel.get_active_backend()[0].supports_return_generator
+        how, size = ("generator_unordered", max(1, len(runs))) if one_by_one else ("list", jobs)
+        parallel = joblib.Parallel(n_jobs=jobs, return_as=how)
+        for start in range(0, len(runs), size):
+            for run, own in parallel(joblib.delayed(named)(work, run) for run in runs[start : start + size]):
+                save(file, as_lines(fields, [run | row for row in own]))
+                print(", ".join(f"{key} {value}" for key, value in {**run, **own[-1]}.items()), flush=True)
     return read(path)

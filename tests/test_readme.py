@@ -1,11 +1,15 @@
 """What the README says is there is there, and what it quotes is what was measured."""
 
+import inspect
 import re
 import subprocess
 
 import nbformat
 import notebook as tool
 from conftest import ROOT
+
+import utils
+from experiments import ablation, search, seeds, study
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -16,6 +20,47 @@ def test_the_result_is_that_of_the_saved_notebook():
     first = next(i for i, accuracy in enumerate(accuracies, start=1) if float(accuracy) > 99.4)
     row = f"| {first} | {accuracies[9]} % | {accuracies[14]} % |"
     assert row in README
+
+
+def test_the_seeds_it_quotes_are_those_of_the_csv():
+    runs = seeds.accuracies(study.read(seeds.CSV))
+    summary = seeds.summarise(runs)
+    assert list(runs) == list(range(len(runs)))
+    assert len(runs) >= 20
+    assert all(len(run) == 15 for run in runs.values())
+    for epoch in (10, 15):
+        row = "| {epoch} | {mean:.3f} % | {deviation:.3f} | {worst:.2f} % | {best:.2f} % |".format(
+            epoch=epoch, **{name: summary[f"{name}_{epoch}"] for name in ("mean", "deviation", "worst", "best")}
+        )
+        assert row in README
+    assert f"{summary['always_from_10']} of the {summary['seeds']} seeds" in README
+    assert f"median in epoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}" in README
+
+
+def test_the_ablation_it_quotes_is_that_of_the_csv():
+    found = ablation.readings(study.read(ablation.CSV))
+    assert list(found) == list(ablation.LINES)
+    assert all(len(values) >= 5 for values in found.values())
+    for row in ablation.compare(found):
+        difference = f"{row['difference']:+.3f} | {row['p']:.4f}" if "p" in row else " | "
+        assert f"| {row['line']} | {row['mean']:.3f} ± {row['deviation']:.3f} | {difference} |" in README
+
+
+def test_the_search_it_quotes_is_that_of_the_csv():
+    table = search.compare(study.read(search.CSV))
+    assert {row["candidate"] for row in table} == set(search.CANDIDATES) | set(search.GONE)
+    assert f"{len(table)} candidates" in README
+    for row in table:
+        line = "| {candidate} | {seeds} | {late:.3f} % | {accuracy_10:.2f} % | {accuracy_15:.2f} % | {loss_15:.4f} |"
+        assert line.format(**row) in README
+
+
+def test_the_recipe_is_the_best_of_the_search():
+    best = search.BASE | search.CANDIDATES[search.compare(study.read(search.CSV))[0]["candidate"]]
+    recipe = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
+    assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
+    del best["schedule"]
+    assert best == {name: recipe[name] for name in best}
 
 
 def test_links_and_pictures_exist():

@@ -102,7 +102,7 @@ def test_the_docstrings_quote_what_was_measured():
 
 def test_the_readme_quotes_what_was_measured():
     for variant, name in (
-        ("idiom", "`DataLoader` idiom, our recipe"),
+        ("idiom", "`DataLoader` idiom, no dropout, as ours"),
         ("idiom-reference", "`DataLoader` idiom, the reference's dropout 0.05"),
         ("ours", "this repository"),
     ):

@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -54,6 +56,13 @@ def test_a_run_is_never_made_twice(path):
         make(path, 4, note, backend="sequential")
         make(path, 3, note, backend="sequential")
     assert made == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_backends_differ_in_nothing_but_order(path, backend):
+    """The last of the three returns its results all at once, as Ray's does."""
+    rows = make(path, 5, jobs=2, backend=backend)
+    assert sorted(int(row["value"]) for row in rows) == sorted(row["value"] for n in range(5) for row in rows_of(n))
 
 
 def test_what_was_finished_before_a_failure_is_kept(path):
@@ -130,7 +139,12 @@ def test_without_ray_its_backend_says_so(path):
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray, an optional package")
 def test_ray_makes_the_runs(path):
-    assert len(make(path, 3, backend="ray")) == 6
+    """For real: one epoch from each of two seeds, on a Ray that is started for it."""
+    options = ["--backend", "ray", "--seeds", "2", "--epochs", "1", "--csv", str(path)]
+    subprocess.run([sys.executable, "experiments/seeds.py", *options], cwd=ROOT, check=True)
+    rows = study.read(path)
+    assert sorted(row["seed"] for row in rows) == ["0", "1"]
+    assert all(float(row["test_accuracy"]) > 95 for row in rows)
 
 
 # --- A run ---
@@ -187,6 +201,26 @@ def test_the_search_never_sees_the_test_set(mnist):
 # --- What is worked out ---
 
 
+def test_the_search_ranks_by_what_comes_after_epoch_ten():
+    def rows(name, seed, early, late):
+        accuracies = [early] * 9 + [late] * 6
+        return [
+            {
+                "candidate": name,
+                "seed": str(seed),
+                "epoch": str(n),
+                "validation_accuracy": str(a),
+                "validation_loss": "0.1",
+            }
+            for n, a in enumerate(accuracies, start=1)
+        ]
+
+    table = search.compare(rows("fast", 0, 99.5, 99.2) + rows("good", 0, 98.0, 99.3) + rows("good", 1, 98.0, 99.5))
+    assert [row["candidate"] for row in table] == ["good", "fast"]
+    assert (table[0]["seeds"], table[0]["late"]) == (2, pytest.approx(99.4))
+    assert search.tell(table).splitlines()[1].startswith("good")
+
+
 def test_the_summary_of_seeds_counts_what_it_says():
     steady = [99.0] * 5 + [99.41] * 4 + [99.50] * 6
     early = [99.40] + [99.0] * 8 + [99.44] * 4 + [99.39, 99.60]
@@ -237,5 +271,29 @@ def test_every_line_of_the_ablation_can_be_read():
     assert {value for values in found.values() for value in values.values()} == {99.5, 99.4}
 
 
-def test_studies_are_committed_beside_their_scripts():
-    assert seeds.CSV == ROOT / "experiments" / "seeds.csv"
+# --- What is drawn ---
+
+
+def test_the_figure_of_the_seeds_shows_every_run_and_the_mean(tmp_path):
+    runs = {0: [99.0 + n / 50 for n in range(15)], 1: [99.1 + n / 50 for n in range(15)]}
+    figure = seeds.plot(runs)
+    curves, spread = figure.axes
+    assert [list(line.get_ydata()) for line in curves.lines[:2]] == list(runs.values())
+    assert list(curves.lines[2].get_ydata()) == pytest.approx([99.05 + n / 50 for n in range(15)])
+    assert sorted(curves.get_legend_handles_labels()[1]) == ["99.4 %", "mean of 2 seeds", "one seed"]
+    dots = [point for collection in spread.collections for point in collection.get_offsets()[:, 1]]
+    assert dots == pytest.approx([runs[0][9], runs[1][9], runs[0][14], runs[1][14]])
+    assert all(axes.get_xlabel() for axes in figure.axes)
+    assert "%" in curves.get_ylabel()
+    figure.savefig(tmp_path / "seeds.png")
+
+
+def test_the_figure_of_the_ablation_shows_every_line(tmp_path):
+    found = {line: {0: 99.1, 1: 99.2, 2: 99.6} for line in ablation.LINES}
+    figure = ablation.plot(found)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(ablation.LINES)
+    assert sum(len(collection.get_offsets()) for collection in axes.collections) == 3 * len(found)
+    assert [line.get_xdata()[0] for line in axes.lines[: len(found)]] == pytest.approx([99.3] * len(found))
+    assert "%" in axes.get_xlabel()
+    figure.savefig(tmp_path / "ablation.png")

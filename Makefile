@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OWNER ?=
 N ?= 20
+CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint save bench tricks floor search seeds ablation lock repo clean
@@ -48,7 +49,7 @@ search: .venv/installed ## Train every candidate recipe on 50,000 images and jud
 	$(BIN)/python experiments/search.py
 
 seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=20
-	$(BIN)/python experiments/seeds.py --seeds $(N)
+	$(BIN)/python experiments/seeds.py --seeds $(N) --csv $(CSV)
 
 ablation: .venv/installed ## Take the recipe apart, piece by piece, over five seeds
 	$(BIN)/python experiments/ablation.py

@@ -100,7 +100,7 @@ def main():
     options = parser.parse_args()
     if options.seeds < 1:
         parser.error(f"--seeds is {options.seeds}; it must be at least 1")
-    if options.epochs != study.EPOCHS and options.csv == CSV:
+    if options.epochs != study.EPOCHS and options.csv.resolve() == CSV:
         parser.error(f"--epochs {options.epochs} is not the recipe; name another file with --csv")
     runs = [{"seed": seed} for seed in range(options.seeds)]
     some = functools.partial(work, epochs=options.epochs)

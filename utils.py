@@ -218,7 +218,7 @@ def muon_and_adamw(model, lr):
     return [Muon(mixing, lr), torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True, capturable=capturable)]
 
 
-def one_cycle(steps, warmup=0.25):
+def one_cycle(steps, warmup=0.1):
     """Return each step's share of the peak learning rate, float32 [steps]: a linear rise to 1, then half a cosine to 0.
 
     `warmup` is the rise's share of the steps. Source: Smith and Topin, "Super-convergence", 2018, section 3.
@@ -389,7 +389,7 @@ def fit(
     schedule=one_cycle,
     averaging=0.998,
     augment=random_affines,
-    strength=(1.3, 0.5),
+    strength=(1.5, 0.25),
     seed=0,
     extra=None,
 ):

@@ -135,24 +135,27 @@ def parser(description):
     return options
 
 
+@contextlib.contextmanager
 def use_backend(name):
-    """Return a context in which joblib runs on the backend `name`.
+    """Have joblib run on the backend `name` within this context.
 
-    Ray is started and registered here, on this machine or, where RAY_ADDRESS names one, on a cluster, and takes this
-    folder along to its workers. Raises RuntimeError where Ray is not installed.
+    Ray is started here, on this machine; in a script given to `ray job submit --working-dir .` it is that cluster.
+    Raises RuntimeError where Ray is not installed.
     """
     import joblib
 
-    if name == "ray":
-        try:
-            import ray
-            from ray.util.joblib import register_ray
-        except ImportError as error:
-            raise RuntimeError("the backend ray needs the package: pip install ray, and try again") from error
-        left_here = [".git", ".venv", "build", "data/MNIST/raw/*-ubyte"]
-        ray.init(ignore_reinit_error=True, runtime_env={"working_dir": str(ROOT), "excludes": left_here})
-        register_ray()
-    return joblib.parallel_config(backend=name)
+    if name != "ray":
+        with joblib.parallel_config(backend=name):
+            yield
+        return
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise RuntimeError("the backend ray needs the package: pip install ray, and try again") from error
+    register_ray()
+    with ray.init(), joblib.parallel_config(backend=name):
+        yield
 
 
 def named(work, run):

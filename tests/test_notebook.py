@@ -8,7 +8,7 @@ import notebook as tool
 import pytest
 
 import utils
-from experiments import ablation, seeds, study
+from experiments import seeds, study
 
 EPOCH = re.compile(
     r"EPOCH: (\d+)\n"
@@ -94,7 +94,7 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 
 def test_every_plot_is_in_it_once(code):
-    plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")] + ["seeds.plot(", "ablation.plot("]
+    plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")] + ["seeds.plot("]
     source = "\n".join(cell.source for cell in code)
     assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)
@@ -124,8 +124,6 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
     assert fit["epochs"] == 15
 
 
-def test_the_studies_it_tells_are_those_of_the_csvs(code):
+def test_the_seeds_it_tells_are_those_of_the_csv(code):
     runs = seeds.accuracies(study.read(seeds.CSV))
     assert output_of(code, "from experiments import").strip() == seeds.tell(seeds.summarise(runs))
-    found = ablation.readings(study.read(ablation.CSV))
-    assert output_of(code, "found = ").strip() == ablation.tell(ablation.compare(found)).strip()

@@ -9,7 +9,7 @@ import notebook as tool
 from conftest import ROOT
 
 import utils
-from experiments import ablation, search, seeds, study
+from experiments import search, seeds, study
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -35,15 +35,6 @@ def test_the_seeds_it_quotes_are_those_of_the_csv():
         assert row in README
     assert f"{summary['always_from_10']} of the {summary['seeds']} seeds" in README
     assert f"median in epoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}" in README
-
-
-def test_the_ablation_it_quotes_is_that_of_the_csv():
-    found = ablation.readings(study.read(ablation.CSV))
-    assert list(found) == list(ablation.LINES)
-    assert all(len(values) >= 5 for values in found.values())
-    for row in ablation.compare(found):
-        difference = f"{row['difference']:+.3f} | {row['p']:.4f}" if "p" in row else " | "
-        assert f"| {row['line']} | {row['mean']:.3f} ± {row['deviation']:.3f} | {difference} |" in README
 
 
 def test_the_search_it_quotes_is_that_of_the_csv():

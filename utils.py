@@ -212,10 +212,14 @@ def muon_and_adamw(model, lr):
 
     All else are the depthwise convolutions, which mix none, and BatchNorm's scales and shifts.
     """
-    mixing = [m.weight for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.groups == 1]
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    mixing = [layer.weight for layer in layers if getattr(layer, "groups", 1) == 1]
     rest = [p for p in model.parameters() if all(p is not weight for weight in mixing)]
-    capturable = rest[0].is_cuda  # counts its steps on the device, as recording asks
-    return [Muon(mixing, lr), torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True, capturable=capturable)]
+    optimizers = [Muon(mixing, lr)] if mixing else []
+    if rest:
+        capturable = rest[0].is_cuda  # counts its steps on the device, as recording asks
+        optimizers.append(torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True, capturable=capturable))
+    return optimizers
 
 
 def one_cycle(steps, warmup=0.1):

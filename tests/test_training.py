@@ -187,6 +187,22 @@ def test_each_parameter_has_one_optimizer():
     assert {p.shape[1] for p in adamw if p.ndim == 4} == {1}
 
 
+@pytest.mark.parametrize(
+    ("layers", "kinds"),
+    [
+        ([torch.nn.Linear(784, 10)], ["Muon", "AdamW"]),
+        ([torch.nn.Linear(784, 10, bias=False)], ["Muon"]),
+        ([torch.nn.Unflatten(1, (1, 28, 28)), torch.nn.BatchNorm2d(1), torch.nn.Flatten()], ["AdamW"]),
+    ],
+)
+def test_other_models_train_too(small, layers, kinds):
+    model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
+    assert [type(optimizer).__name__ for optimizer in utils.muon_and_adamw(model, 0.1)] == kinds
+    before = [p.clone() for p in model.parameters()]
+    utils.fit(model, *small, epochs=1)
+    assert not any(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
 def test_adamw_gets_a_fifteenth_of_the_rate():
     muon, adamw = utils.muon_and_adamw(make_net(), 0.3)
     assert muon.param_groups[0]["lr"] == 0.3

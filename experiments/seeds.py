@@ -86,7 +86,7 @@ def plot(runs):
     for axes in (curves, spread):
         axes.axhline(100 * utils.TARGET_ACCURACY, color=utils.ORANGE, linestyle="--", linewidth=1.2, label="99.4 %")
         axes.grid(axis="y", alpha=0.3)
-    curves.set(xlabel="epoch", ylabel="test accuracy (%)", xticks=epochs, ylim=(98.6, 99.75))
+    curves.set(xlabel="epoch", ylabel="test accuracy (%)", xticks=epochs, ylim=(98.4, 99.7))
     spread.set(xlabel="spread at epoch", xticks=(0, 1), xticklabels=(10, 15), xlim=(-0.6, 1.6))
     curves.legend(loc="lower right")
     return figure

@@ -34,7 +34,10 @@ def test_the_seeds_it_quotes_are_those_of_the_csv():
         )
         assert row in README
     assert f"{summary['always_from_10']} of the {summary['seeds']} seeds" in README
-    assert f"at the median in epoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}" in README
+    assert (
+        f"at the median in\nepoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}"
+        in README
+    )
 
 
 def test_the_search_it_quotes_is_that_of_the_csv():

@@ -78,6 +78,16 @@ CANDIDATES = {
         "augment": functools.partial(utils.random_affines, shift=0.04),
         "strength": (1.5, 0.25),
     },
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, dropout 0.02": {
+        "schedule": short_warmup,
+        "strength": (1.5, 0.25),
+        "dropout": 0.02,
+    },
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, averaging 0.999": {
+        "schedule": short_warmup,
+        "strength": (1.5, 0.25),
+        "averaging": 0.999,
+    },
     "muon 0.15, square fall, fading from 1.5 to 0.25": {"schedule": square_fall, "strength": (1.5, 0.25)},
     "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.5": {"schedule": short_warmup, "strength": (1.5, 0.5)},
     "muon 0.1, warm-up over 10 %, fading from 1.5 to 0.25": {
@@ -138,8 +148,8 @@ def compare(rows):
 
 def tell(table):
     """Return `table`, from `compare`, as lines of text."""
-    title = f"{'held-out images':<66}{'seeds':>6}{'epochs 10-15':>14}{'epoch 10':>10}{'epoch 15':>10}{'loss':>9}"
-    line = "{candidate:<66}{seeds:>6}{late:>13.3f}%{accuracy_10:>9.3f}%{accuracy_15:>9.3f}%{loss_15:>9.5f}"
+    title = f"{'held-out images':<71}{'seeds':>6}{'epochs 10-15':>14}{'epoch 10':>10}{'epoch 15':>10}{'loss':>9}"
+    line = "{candidate:<71}{seeds:>6}{late:>13.3f}%{accuracy_10:>9.3f}%{accuracy_15:>9.3f}%{loss_15:>9.5f}"
     return "\n".join([title, *(line.format(**row) for row in table)])
 
 

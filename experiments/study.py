@@ -26,7 +26,7 @@ MACHINE = ("seconds", "device", "torch")
 # --- One run ---------------------------------------------------------------------------------------------------------
 
 
-def train(splits, seed, **recipe):
+def train(splits, seed, dropout=0.0, **recipe):
     """Train a new network from `seed` with `utils.fit`, silently and on one thread; return its history.
 
     Two runs side by side, each on one thread, get further in an hour than one run on two threads.
@@ -36,7 +36,7 @@ def train(splits, seed, **recipe):
     on_device = [utils.Split(split.images.to(device), split.labels.to(device)) for split in splits]
     utils.set_seed(seed)
     with contextlib.redirect_stdout(io.StringIO()):
-        return utils.fit(Net(), *on_device, seed=seed, **recipe)
+        return utils.fit(Net(dropout), *on_device, seed=seed, **recipe)
 
 
 def rows_of(history, split):

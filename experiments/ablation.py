@@ -48,6 +48,8 @@ TRAININGS = {
     "recipe without fading": {"strength": EVEN},
 }
 
+RECIPE = "+ Muon = the recipe"
+
 # A line of the table: what it is, which training, read from which weights, and the line that it is compared with.
 LINES = {
     "SGD at a constant 0.01": ("plain", "current_accuracy", None),
@@ -55,21 +57,20 @@ LINES = {
     "+ augmentation, always alike": ("augmented", "current_accuracy", "+ one-cycle schedule, peak 0.1"),
     "+ fading of the augmentation": ("faded", "current_accuracy", "+ augmentation, always alike"),
     "+ averaged weights": ("faded", "test_accuracy", "+ fading of the augmentation"),
-    "+ Muon = the recipe": ("recipe", "test_accuracy", "+ averaged weights"),
-    "the recipe without averaging": ("recipe", "current_accuracy", "+ Muon = the recipe"),
-    "the recipe without fading": ("recipe without fading", "test_accuracy", "+ Muon = the recipe"),
-    "the recipe without augmentation": ("recipe without augmentation", "test_accuracy", "+ Muon = the recipe"),
-    "the recipe at a constant rate": ("recipe without schedule", "test_accuracy", "+ Muon = the recipe"),
+    RECIPE: ("recipe", "test_accuracy", "+ averaged weights"),
+    "the recipe without averaging": ("recipe", "current_accuracy", RECIPE),
+    "the recipe without fading": ("recipe without fading", "test_accuracy", RECIPE),
+    "the recipe without augmentation": ("recipe without augmentation", "test_accuracy", RECIPE),
+    "the recipe at a constant rate": ("recipe without schedule", "test_accuracy", RECIPE),
 }
 
 
 def work(run):
     """Make one training from one seed; return its rows."""
-    splits = utils.load_mnist(study.ROOT / "data")
+    splits = utils.load_mnist(study.ROOT / "data", utils.pick_device())
 
     def current(trainer):
-        loss, accuracy = utils.evaluate(trainer.model, splits[1])
-        return dict(zip(CURRENT, (loss, accuracy), strict=True))
+        return dict(zip(CURRENT, utils.evaluate(trainer.model, splits[1]), strict=True))
 
     history = study.train(splits, run["seed"], **TRAININGS[run["training"]], extra=current)
     return [
@@ -120,16 +121,13 @@ def tell(table):
 def plot(found):
     """Return a figure of `readings`: every seed a dot, every line's mean a bar, the recipe's mean drawn through."""
     figure, axes = utils.canvas(height=3.8)
-    (recipe,) = (
-        line for line, (training, column, _) in LINES.items() if (training, column) == ("recipe", "test_accuracy")
-    )
     for place, (line, values) in enumerate(found.items()):
         colour = utils.ORANGE if line.startswith("the recipe") else utils.BLUE
         reached = list(values.values())
         axes.scatter(reached, [place] * len(reached), s=28, color=colour, alpha=0.6, linewidth=0)
         axes.plot([statistics.mean(reached)] * 2, [place - 0.3, place + 0.3], color="black", linewidth=2.5)
     axes.axvline(100 * utils.TARGET_ACCURACY, color=utils.GREY, linestyle="--", linewidth=1.2, label="99.4 %")
-    axes.axvline(statistics.mean(found[recipe].values()), color="black", linewidth=0.8, label="the recipe's mean")
+    axes.axvline(statistics.mean(found[RECIPE].values()), color="black", linewidth=0.8, label="the recipe's mean")
     axes.set(yticks=range(len(found)), yticklabels=found, xlabel="test accuracy after epoch 15 (%), a dot a seed")
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)

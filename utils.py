@@ -240,10 +240,9 @@ class Trainer:
     GPU can record the step once and replay it.
     """
 
-    def __init__(self, model, split, rates, batch_size, optimizers, lr, averaging):
+    def __init__(self, model, split, shares, batch_size, optimizers, lr, averaging):
         keep_freed_memory()
         device = split.images.device
-        steps = len(rates)
         self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.averaged = model.to(device, memory_format=self.layout).eval()
         self.model = copy.deepcopy(model).train()
@@ -256,12 +255,12 @@ class Trainer:
         self.optimizers = optimizers(self.model, lr)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         peaks = torch.tensor([group["lr"] for group in groups])
-        self.rates = (rates[:, None] * peaks).to(device)  # [steps, groups]
+        self.rates = (shares[:, None] * peaks).to(device)  # [steps, groups]
         self.lr = torch.zeros(len(groups), device=device)
         for group, rate in zip(groups, self.lr.unbind(), strict=True):
             group["lr"] = rate
         # The average forgets its first steps sooner, so that it is worth a look from the first epoch on.
-        count = torch.arange(steps, device=device)
+        count = torch.arange(len(shares), device=device)
         self.blends = 1 - ((count + 1) / (count + 10)).clamp(max=averaging)
         self.loss, self.blend = torch.zeros(2, device=device).unbind()
         self.loss_sum, self.correct = torch.zeros(2, device=device).unbind()
@@ -409,8 +408,7 @@ def fit(
     Valpola, "Mean teachers", 2017, section 2); 0 averages nothing. The other pieces of the recipe are functions:
     `optimizers(model, lr)` returns a list of them, `schedule(steps)` each step's share of their learning rates, and
     `augment(n, strength, generator=…)` an epoch's maps for `warp`, where `strength` goes evenly from its first value to
-    its last over the epochs. `extra(trainer)`, if given, returns a dictionary of what else
-    each row is to hold.
+    its last over the epochs. `extra(trainer)`, if given, returns a dictionary of what else each row is to hold.
     """
     set_seed(seed)
     generator = torch.Generator().manual_seed(seed)

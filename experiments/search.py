@@ -65,6 +65,7 @@ BASE = {
     "augment": utils.random_affines,
     "strength": (1, 1),
 }
+FRONT = {"schedule": short_warmup, "strength": (1.5, 0.25)}  # what led, and was varied last
 CANDIDATES = {
     "muon 0.15": {},
     "muon 0.15, square fall": {"schedule": square_fall},
@@ -72,29 +73,14 @@ CANDIDATES = {
     "muon 0.15, augmentation fading from 1.3 to 0.5": {"strength": (1.3, 0.5)},
     "muon 0.15, fading from 1.5 to 0.25": {"strength": (1.5, 0.25)},
     "muon 0.15, fading from 2 to 0": {"strength": (2, 0)},
-    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25": {"schedule": short_warmup, "strength": (1.5, 0.25)},
-    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, shift 4 %": {
-        "schedule": short_warmup,
-        "augment": functools.partial(utils.random_affines, shift=0.04),
-        "strength": (1.5, 0.25),
-    },
-    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, dropout 0.02": {
-        "schedule": short_warmup,
-        "strength": (1.5, 0.25),
-        "dropout": 0.02,
-    },
-    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, averaging 0.999": {
-        "schedule": short_warmup,
-        "strength": (1.5, 0.25),
-        "averaging": 0.999,
-    },
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25": FRONT,
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, shift 4 %": FRONT
+    | {"augment": functools.partial(utils.random_affines, shift=0.04)},
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, dropout 0.02": FRONT | {"dropout": 0.02},
+    "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.25, averaging 0.999": FRONT | {"averaging": 0.999},
     "muon 0.15, square fall, fading from 1.5 to 0.25": {"schedule": square_fall, "strength": (1.5, 0.25)},
     "muon 0.15, warm-up over 10 %, fading from 1.5 to 0.5": {"schedule": short_warmup, "strength": (1.5, 0.5)},
-    "muon 0.1, warm-up over 10 %, fading from 1.5 to 0.25": {
-        "lr": 0.1,
-        "schedule": short_warmup,
-        "strength": (1.5, 0.25),
-    },
+    "muon 0.1, warm-up over 10 %, fading from 1.5 to 0.25": FRONT | {"lr": 0.1},
     "muon 0.15, decay 0.05, fading from 1.5 to 0.25": {"optimizers": muon_with_decay, "strength": (1.5, 0.25)},
     "muon 0.3, fading from 1.5 to 0.25": {"lr": 0.3, "strength": (1.5, 0.25)},
     "sgd 0.1, fading from 1.5 to 0.25": {"optimizers": sgd, "lr": 0.1, "strength": (1.5, 0.25)},

@@ -51,10 +51,8 @@ def test_a_run_is_never_made_twice(path):
         made.append(run["seed"])
         return work(run)
 
-    with study.use_backend("sequential"):
-        make(path, 2, note, backend="sequential")
-        make(path, 4, note, backend="sequential")
-        make(path, 3, note, backend="sequential")
+    for count in (2, 4, 3):
+        make(path, count, note, backend="sequential")
     assert made == [0, 1, 2, 3]
 
 

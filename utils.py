@@ -8,17 +8,28 @@ import contextlib
 import copy
 import ctypes
 import functools
+import gzip
+import hashlib
+import http.client
+import inspect
 import itertools
 import math
+import os
+import pickle
+import statistics
 import sys
+import tempfile
 import time
+import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
-import torchvision
 from matplotlib.ticker import LogLocator, NullFormatter
+from torchvision.datasets import MNIST
+from torchvision.datasets.utils import download_url
 from tqdm import tqdm
 
 # Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
@@ -43,6 +54,66 @@ def set_seed(seed):
     torch.backends.cudnn.benchmark = False
 
 
+# --- What a caller may get wrong -------------------------------------------------------------------------------------
+
+
+def require(good, name, value, wanted):
+    """Raise ValueError unless `good`, saying what `name` is and what it must be."""
+    if not good:
+        if isinstance(value, torch.Tensor):
+            value = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)} on {value.device}"
+        elif not isinstance(value, str):
+            value = repr(value)
+        raise ValueError(f"{name} is {value}; it must be {wanted}")
+
+
+def is_number(value, low, high=math.inf):
+    """Return whether `value` is an int or a float, finite, from `low` to `high`."""
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return numeric and math.isfinite(value) and low <= value <= high
+
+
+def is_whole(value, low, high=math.inf):
+    """Return whether `value` is an int from `low` to `high`."""
+    return is_number(value, low, high) and isinstance(value, int)
+
+
+def require_count(name, value, least=1):
+    """Raise ValueError unless `value` is an int, `least` or more."""
+    require(is_whole(value, least), name, value, f"a whole number, {least} or more")
+
+
+def require_images(name, images, device=None):
+    """Raise ValueError unless `images` are uint8 [N, 1, 28, 28], at least one, and on `device` where one is given."""
+    good = isinstance(images, torch.Tensor) and images.dtype == torch.uint8 and images.shape[1:] == (1, 28, 28)
+    require(good and len(images) > 0, name, images, "a uint8 tensor [N, 1, 28, 28] with N of at least 1")
+    require(device is None or images.device == device, name, images, f"on {device}, like what it is used with")
+
+
+def require_split(name, split):
+    """Raise ValueError unless `split` is a `Split` as its class says, with labels from 0 to 9."""
+    require(isinstance(split, Split), name, type(split).__name__, "a Split of images and labels")
+    require_images(f"{name}.images", split.images)
+    labels = split.labels
+    good = isinstance(labels, torch.Tensor) and labels.dtype == torch.int64 and labels.shape == split.images.shape[:1]
+    good = good and labels.device == split.images.device
+    require(good, f"{name}.labels", labels, f"an int64 tensor [{len(split.images)}] on {split.images.device}")
+    low, high = labels.min().item(), labels.max().item()
+    require(0 <= low <= high <= 9, f"{name}.labels", f"from {low} to {high}", "from 0 to 9")
+
+
+def require_recipe(recipe):
+    """Raise ValueError unless the numbers in `recipe`, a dictionary of the arguments of `fit`, are in range."""
+    require_count("epochs", recipe["epochs"])
+    require_count("batch_size", recipe["batch_size"])
+    lr, averaging, strength, seed = (recipe[name] for name in ("lr", "averaging", "strength", "seed"))
+    require(is_number(lr, 0) and lr > 0, "lr", lr, "a finite number above 0")
+    require(is_number(averaging, 0) and averaging < 1, "averaging", averaging, "a number from 0 to below 1")
+    pair = isinstance(strength, tuple | list) and len(strength) == 2
+    require(pair and all(is_number(s, 0) for s in strength), "strength", strength, "two finite numbers, 0 or more")
+    require(is_whole(seed, 0, 2**63 - 1), "seed", seed, "a whole number from 0 to 2⁶³ - 1")
+
+
 # --- Data ------------------------------------------------------------------------------------------------------------
 
 
@@ -53,17 +124,84 @@ class Split(NamedTuple):
     labels: torch.Tensor
 
 
+# The MD5 of MNIST's four files, unpacked; torchvision knows those of the archives.
+UNPACKED = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+ARCHIVES = dict(MNIST.resources)
+
+
 def load_mnist(root="data", device="cpu"):
     """Return MNIST as two `Split`s on `device`: 60,000 training images and 10,000 test images.
 
-    torchvision checks and unpacks the archives under `root/MNIST/raw`, and downloads those that are missing.
+    Reads the four files under `root/MNIST/raw`, unpacked or as archives, whichever is whole by its MD5, and downloads
+    an archive only where neither is. Writes nothing else. Raises OSError, with the file's name and what is wrong with
+    it, where that fails too.
     """
+    raw = Path(root) / "MNIST" / "raw"
+    parts = [torch.frombuffer(bytearray(read_file(raw, name)), dtype=torch.uint8) for name in UNPACKED]
 
-    def load(train):
-        dataset = torchvision.datasets.MNIST(root, train=train, download=True)
-        return Split(dataset.data.unsqueeze(1).to(device), dataset.targets.to(device))
+    def split(images, labels):  # behind headers of 16 and 8 bytes
+        return Split(images[16:].view(-1, 1, 28, 28).to(device), labels[8:].long().to(device))
 
-    return load(train=True), load(train=False)
+    return split(*parts[:2]), split(*parts[2:])
+
+
+def read_file(raw, name):
+    """Return the unpacked content of MNIST's file `name`, bytes, from the folder `raw`, or else from the network."""
+    content, problems = find_file(raw, name)
+    if content is None:
+        try:
+            download_file(raw, name)
+        except OSError as error:
+            advice = f"Connect to the network and try again, or put a whole {name}.gz into {raw}."
+            raise OSError("\n".join([f"{name} cannot be had.", *problems, str(error), advice])) from error
+        content, _ = find_file(raw, name)
+    return content
+
+
+def find_file(raw, name):
+    """Return the unpacked content of MNIST's file `name`, None where it is not in `raw`, and what is wrong there."""
+    problems = []
+    archive = f"{name}.gz"
+    for path, md5, unpack in (
+        (raw / name, UNPACKED[name], bytes),
+        (raw / archive, ARCHIVES[archive], gzip.decompress),
+    ):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{path} cannot be read: {error.strerror}.")
+            continue
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found == md5:
+            return unpack(content), problems
+        problems.append(f"{path} is torn or altered: {len(content):,} bytes with MD5 {found}, not {md5}.")
+    return None, problems
+
+
+def download_file(raw, name):
+    """Download the archive of MNIST's file `name` into `raw`: whole or not at all, whoever else does so meanwhile.
+
+    Raises OSError, with what each mirror or the disk answered.
+    """
+    archive = f"{name}.gz"
+    problems = []
+    raw.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=raw) as folder:
+        for mirror in MNIST.mirrors:
+            try:
+                download_url(mirror + archive, folder, md5=ARCHIVES[archive])
+                (Path(folder) / archive).replace(raw / archive)
+                return
+            except (OSError, RuntimeError, http.client.HTTPException) as error:
+                problems.append(f"{mirror}{archive} cannot be downloaded: {error}")
+    raise OSError("\n".join(problems))
 
 
 # --- Augmentation ----------------------------------------------------------------------------------------------------
@@ -74,8 +212,14 @@ def random_affines(n, strength=1.0, degrees=10.0, shift=0.08, scale=0.10, shear=
 
     Each map turns by up to ±`degrees`, moves by up to ±`shift` of the image's width along both axes, resizes by up
     to ±`scale` (a fraction) and slants by up to ±`shear` degrees, all drawn uniformly and separately per image.
-    `strength` multiplies all four limits.
+    `strength` multiplies all four limits. Raises ValueError where one of them is negative, not finite, or would turn
+    the image inside out: a resize by 1 or a slant by 90°.
     """
+    require_count("n", n, least=0)
+    for name, limit in (("strength", strength), ("degrees", degrees), ("shift", shift)):
+        require(is_number(limit, 0), name, limit, "a finite number, 0 or more")
+    require(is_number(scale, 0) and scale * strength < 1, "scale", scale, "0 or more, and below 1 times the strength")
+    require(is_number(shear, 0) and shear * strength < 90, "shear", shear, "0 or more, and below 90 times the strength")
 
     def uniform(limit):
         return (2 * torch.rand(n, generator=generator) - 1) * (limit * strength)
@@ -227,6 +371,8 @@ def one_cycle(steps, warmup=0.1):
 
     `warmup` is the rise's share of the steps. Source: Smith and Topin, "Super-convergence", 2018, section 3.
     """
+    require_count("steps", steps)
+    require(is_number(warmup, 0) and 0 < warmup < 1, "warmup", warmup, "a number between 0 and 1")
     progress = (torch.arange(steps) + 1) / steps
     rise = progress / warmup
     fall = (1 + torch.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
@@ -262,8 +408,9 @@ class Trainer:
         # The average forgets its first steps sooner, so that it is worth a look from the first epoch on.
         count = torch.arange(len(shares), device=device)
         self.blends = 1 - ((count + 1) / (count + 10)).clamp(max=averaging)
-        self.loss, self.blend = torch.zeros(2, device=device).unbind()
-        self.loss_sum, self.correct = torch.zeros(2, device=device).unbind()
+        self.blend, self.correct = torch.zeros(2, device=device).unbind()
+        self.losses = torch.zeros(len(shares), device=device)  # of every step of the run
+        self.number = torch.zeros(1, dtype=torch.int64, device=device)  # this step's, from 0
         self.run_step = self.record_step() if device.type == "cuda" else self.step
 
     def step(self):
@@ -279,8 +426,7 @@ class Trainer:
             # In swa_utils.AveragedModel the same costs a host sync a step.
             for average, current in self.averages:
                 average.lerp_(current, self.blend)
-            self.loss.copy_(loss)
-            self.loss_sum.add_(loss)
+            self.losses.index_copy_(0, self.number, loss.view(1))
             self.correct.add_((logits.argmax(dim=1) == labels).sum())
 
     def record_step(self):
@@ -312,15 +458,37 @@ class Trainer:
 
         `order` and `affines` go to the device once, here. `first_step` counts from the start of training.
         """
-        self.loss_sum.zero_()
         self.correct.zero_()
         self.affines.copy_(affines)
-        for done, rows in enumerate(order.to(self.rows.device), start=1):
+        for number, rows in enumerate(order.to(self.rows.device), start=first_step):
             self.rows.copy_(rows)
-            self.lr.copy_(self.rates[first_step + done - 1])
-            self.blend.copy_(self.blends[first_step + done - 1])
+            self.number.fill_(number)
+            self.lr.copy_(self.rates[number])
+            self.blend.copy_(self.blends[number])
             self.run_step()
-            yield done
+            yield number - first_step + 1
+
+    def state(self):
+        """Return copies of all that training changes: both models, and what the optimizers remember a parameter."""
+        memory = [[optimizer.state.get(p, {}) for p in parameters_of(optimizer)] for optimizer in self.optimizers]
+        return copy.deepcopy(
+            {"model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizers": memory}
+        )
+
+    def load(self, state):
+        """Take over a `state`, in place: a recorded step goes on working on the same tensors."""
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        for optimizer, memory in zip(self.optimizers, state["optimizers"], strict=True):
+            for parameter, saved in zip(parameters_of(optimizer), memory, strict=True):
+                for name, tensor in saved.items():
+                    own = optimizer.state[parameter].setdefault(name, torch.empty_like(tensor, device=parameter.device))
+                    own.copy_(tensor)
+
+
+def parameters_of(optimizer):
+    """Return the parameters of `optimizer` as a list, always in the same order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def floats(model):
@@ -333,15 +501,18 @@ def shuffled_batches(n, batch_size, generator=None):
 
     The last batch is filled up from the start of that order, so that every batch is full.
     """
+    require_count("n", n)
+    require_count("batch_size", batch_size)
     order = torch.randperm(n, generator=generator)
     steps = math.ceil(n / batch_size)
     return order[torch.arange(steps * batch_size) % n].view(steps, batch_size)
 
 
 def train_epoch(trainer, first_step, order, affines):
-    """Train one epoch under a progress bar; return mean loss and accuracy (a fraction) over its batches.
+    """Train one epoch under a progress bar; return mean loss, accuracy (a fraction) and the bar as it ended, text.
 
-    The bar reads from the device, which waits for it, twice a second and not once a step.
+    The bar reads from the device, which waits for it, twice a second and not once a step. Raises FloatingPointError
+    where a loss is not finite.
     """
     steps, batch_size = order.shape
     layout = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
@@ -349,12 +520,16 @@ def train_epoch(trainer, first_step, order, affines):
         shown = time.monotonic()
         for done in trainer.epoch(first_step, order, affines):
             if done == steps or time.monotonic() - shown > 0.5:
+                losses = trainer.losses[first_step : first_step + done].tolist()
                 accuracy = trainer.correct.item() / (done * batch_size)
-                state = f"Loss={trainer.loss.item()} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}"
+                state = f"Loss={losses[-1]} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}"
                 bar.set_description_str(state, refresh=False)
                 bar.update(done - bar.n)
                 shown = time.monotonic()
-    return trainer.loss_sum.item() / steps, accuracy
+                for step, loss in enumerate(losses, start=1):
+                    if not math.isfinite(loss):
+                        raise FloatingPointError(f"step {step}: the loss is {loss}")
+        return statistics.fmean(losses), accuracy, str(bar)
 
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------
@@ -363,6 +538,7 @@ def train_epoch(trainer, first_step, order, affines):
 @torch.inference_mode()
 def compute_logits(model, images, batch_size=2500):
     """Return the logits of uint8 `images` [N, 1, 28, 28], float32 [N, 10], with `model` in evaluation mode."""
+    require_images("images", images, next(model.parameters(), images).device)
     keep_freed_memory()
     was_training = model.training
     model.eval()
@@ -373,9 +549,108 @@ def compute_logits(model, images, batch_size=2500):
 
 def evaluate(model, split):
     """Return the mean cross-entropy of `model` over `split` and its accuracy, a fraction."""
+    require_split("split", split)
     logits = compute_logits(model, split.images)
     accuracy = (logits.argmax(dim=1) == split.labels).float().mean()
     return F.cross_entropy(logits, split.labels).item(), accuracy.item()
+
+
+# --- Checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def describe(value):
+    """Return `value` as plain data: a function by its name and a checksum of its source, and what is bound to it."""
+    if isinstance(value, functools.partial):
+        bound = [*map(repr, value.args), *(f"{key}={item!r}" for key, item in value.keywords.items())]
+        return f"{describe(value.func)} with {', '.join(bound)}"
+    if callable(value):
+        source = ""
+        with contextlib.suppress(OSError, TypeError):  # typed at a prompt, or an object that can be called
+            source = inspect.getsource(value)
+        return f"{getattr(value, '__qualname__', type(value).__name__)} (source {checksum(source.encode())})"
+    return list(value) if isinstance(value, tuple) else value
+
+
+def checksum(*contents):
+    """Return the CRC-32 of `contents`, bytes or tensors, as hexadecimal text."""
+    crc = 0
+    for content in contents:
+        crc = zlib.crc32(content.cpu().contiguous().numpy() if isinstance(content, torch.Tensor) else content, crc)
+    return f"{crc:08x}"
+
+
+def identify(model, train, test, recipe):
+    """Return what must be the same for a run to end as it would have without interruption, as plain data."""
+    return {name: describe(value) for name, value in recipe.items()} | {
+        "architecture": f"{type(model).__name__} (structure {checksum(str(model).encode())})",
+        "images": f"{len(train.images)} and {len(test.images)} (content {checksum(*train, *test)})",
+        "device": train.images.device.type,
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "utils.py": checksum(Path(__file__).read_bytes()),
+    }
+
+
+class Checkpoint:
+    """The file at `path` in which `fit` keeps a run, known by its `identity`, from one epoch to the next."""
+
+    def __init__(self, path, identity):
+        self.path, self.identity = Path(path), identity
+        self.new = self.path.with_name(self.path.name + ".new")
+
+    def resume(self, trainer, generator):
+        """Take `trainer`, `generator` and torch's random states to where the file has them; return history and log.
+
+        Both are empty where there is no file. Raises ValueError where it is no checkpoint, or that of another run, and
+        says what differs. Nothing in it can run code: it is loaded with `weights_only=True`.
+        """
+        if not self.path.exists():
+            return [], []
+        way_out = "delete it to start anew, or name another file"
+        try:
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            there = saved["identity"]
+        except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+            raise ValueError(f"checkpoint {self.path} is torn, or none of ours: {way_out}") from error
+        differing = [
+            f"{name} is {there.get(name)} in it and {here} now"
+            for name, here in self.identity.items()
+            if there.get(name) != here
+        ]
+        if differing:
+            raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}: {way_out}")
+        trainer.load(saved["trainer"])
+        generator.set_state(saved["generator"])
+        torch.set_rng_state(saved["random"])
+        torch.cuda.set_rng_state_all(saved["cuda"])
+        return saved["history"], saved["log"]
+
+    def save(self, trainer, generator, history, log):
+        """Write everything, whole or not at all. Where that is impossible, say so, and let training go on."""
+        content = {
+            "identity": self.identity,
+            "trainer": trainer.state(),
+            "generator": generator.get_state(),
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),  # empty without one
+            "history": history,
+            "log": log,
+        }
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.new.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            self.new.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+            with contextlib.suppress(OSError):
+                self.new.unlink(missing_ok=True)
+            print(f"Checkpoint {self.path} cannot be written: {error}. Training goes on; do not interrupt it.")
+
+    def remove(self):
+        for path in (self.path, self.new):
+            path.unlink(missing_ok=True)
 
 
 # --- The whole run ---------------------------------------------------------------------------------------------------
@@ -395,6 +670,7 @@ def fit(
     strength=(1.5, 0.25),
     seed=0,
     extra=None,
+    checkpoint=None,
 ):
     """Train `model` on the `Split` `train`, look at `test` after each epoch, and return the history.
 
@@ -409,37 +685,79 @@ def fit(
     `optimizers(model, lr)` returns a list of them, `schedule(steps)` each step's share of their learning rates, and
     `augment(n, strength, generator=…)` an epoch's maps for `warp`, where `strength` goes evenly from its first value to
     its last over the epochs. `extra(trainer)`, if given, returns a dictionary of what else each row is to hold.
+
+    With a path as `checkpoint`, the run is kept there after every epoch but the last. Called again after whatever ended
+    it, `fit` prints what was printed, goes on after the last epoch kept, and ends in the same weights and history, bit
+    for bit on the same machine, whatever weights `model` comes with. A complete run removes its checkpoint. Interrupted
+    (Ctrl-C, Stop), `fit` returns the history so far, with `model` as it was then.
+
+    Raises ValueError for arguments that do not fit and for the checkpoint of another run, before any training, and
+    FloatingPointError where the loss is not finite, with `model` and checkpoint as they were after the epoch before.
     """
+    recipe = {"epochs": epochs, "batch_size": batch_size, "optimizers": optimizers, "lr": lr, "schedule": schedule}
+    recipe |= {"averaging": averaging, "augment": augment, "strength": strength, "seed": seed}
+    require_recipe(recipe)
+    require_split("train", train)
+    require_split("test", test)
+    device = train.images.device
+    require_images("test.images", test.images, device)
+    require(isinstance(model, torch.nn.Module), "model", type(model).__name__, "a torch.nn.Module")
+    logits = compute_logits(model.to(device), train.images[:2])
+    require(logits.shape == (len(train.labels[:2]), 10), "what model returns", logits, "logits [N, 10]")
+
     set_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    n = len(train.labels)
-    steps = math.ceil(n / batch_size)
+    steps = math.ceil(len(train.labels) / batch_size)
     trainer = Trainer(model, train, schedule(epochs * steps), batch_size, optimizers, lr, averaging)
-    begin, end = strength
-    history = []
-    for epoch in range(1, epochs + 1):
-        print(f"EPOCH: {epoch}")
-        start = time.perf_counter()
-        order = shuffled_batches(n, batch_size, generator)
-        progress = (epoch - 1) / max(1, epochs - 1)
-        affines = augment(n, begin + (end - begin) * progress, generator=generator)
-        train_loss, train_accuracy = train_epoch(trainer, (epoch - 1) * steps, order, affines)
-        test_loss, test_accuracy = evaluate(model, test)
-        seconds = time.perf_counter() - start
-        correct, total = round(test_accuracy * len(test.labels)), len(test.labels)
-        print(f"Test set: Average loss: {test_loss:.4f}, Accuracy: {correct}/{total} ({100 * test_accuracy:.2f}%)\n")
-        history.append(
-            {
+    history, log, kept = [], [], None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, identify(model, train, test, recipe))
+        history, log = kept.resume(trainer, generator)
+        print("".join(log), end="")
+    ended = copy.deepcopy(model.state_dict())  # the averaged weights after the last whole epoch
+    try:
+        for epoch in range(len(history) + 1, epochs + 1):
+            print(f"EPOCH: {epoch}")
+            start = time.perf_counter()
+            order = shuffled_batches(len(train.labels), batch_size, generator)
+            now = strength[0] + (strength[1] - strength[0]) * (epoch - 1) / max(1, epochs - 1)
+            affines = augment(len(train.labels), now, generator=generator)
+            train_loss, train_accuracy, bar = train_epoch(trainer, (epoch - 1) * steps, order, affines)
+            test_loss, test_accuracy = evaluate(model, test)
+            if not math.isfinite(test_loss):
+                raise FloatingPointError(f"step {steps}: the loss on the test images is {test_loss}")
+            row = {
                 "epoch": epoch,
                 "train_loss": train_loss,
                 "train_accuracy": train_accuracy,
                 "test_loss": test_loss,
                 "test_accuracy": test_accuracy,
-                "seconds": seconds,
-                **(extra(trainer) if extra else {}),
+                "seconds": time.perf_counter() - start,
             }
-        )
+            verdict = tell_epoch(row, len(test.labels))
+            print(verdict)
+            history.append(row | (extra(trainer) if extra else {}))
+            log.append(f"EPOCH: {epoch}\n{bar}\n{verdict}\n")
+            ended = copy.deepcopy(model.state_dict())
+            if kept and epoch < epochs:
+                kept.save(trainer, generator, history, log)
+    except KeyboardInterrupt:
+        model.load_state_dict(ended)
+        print(f"\nStopped. The history has {len(history)} of {epochs} epochs.")
+        return history
+    except FloatingPointError as error:
+        model.load_state_dict(ended)
+        raise FloatingPointError(f"epoch {epoch}, {error}; try a lower lr than {lr}") from error
+    if kept:
+        kept.remove()
     return history
+
+
+def tell_epoch(row, total):
+    """Return the log line of `row`, an epoch of the history, where `total` is the number of test images."""
+    accuracy = row["test_accuracy"]
+    correct = round(accuracy * total)
+    return f"Test set: Average loss: {row['test_loss']:.4f}, Accuracy: {correct}/{total} ({100 * accuracy:.2f}%)\n"
 
 
 # --- Plots -----------------------------------------------------------------------------------------------------------
@@ -537,6 +855,7 @@ def plot_learning_rate(rates, epochs):
 
 def plot_history(history):
     """Return loss and accuracy of every epoch in `history`, with the claim's accuracy and epoch marked."""
+    require(len(history) > 0, "history", "empty", "what fit returned after an epoch or more")
     epochs = [row["epoch"] for row in history]
     figure, (left, right) = canvas(1, 2)
     for axes, quantity, factor in ((left, "loss", 1), (right, "accuracy", 100)):

@@ -170,9 +170,6 @@ def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPO
     """
     import joblib
 
-    utils.load_mnist(
-        ROOT / "data"
-    )  # once, here: unpacked by several processes at a time, files would be read half-written
     with open_alone(path) as file, use_backend(backend):
         done = whole_runs(file, fields, names, epochs)
         runs = [run for run in runs if tuple(str(run[name]) for name in names) not in done]

@@ -30,3 +30,13 @@ def small(mnist):
     """Ten batches of training images and 500 test images."""
     train, test = mnist
     return utils.Split(train.images[:1280], train.labels[:1280]), utils.Split(test.images[:500], test.labels[:500])
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A folder as `load_mnist` wants it, with the four archives: each a link to the committed one."""
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in utils.ARCHIVES:
+        (folder / name).symlink_to(ROOT / "data" / "MNIST" / "raw" / name)
+    return folder

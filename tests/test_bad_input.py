@@ -1,0 +1,147 @@
+"""Bad input, by table: each case is refused before any training, and the message names the culprit."""
+
+import math
+
+import pytest
+import torch
+
+import utils
+from model import Net
+
+IMAGES = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
+LABELS = torch.tensor([0, 1, 2, 3])
+GOOD = utils.Split(IMAGES, LABELS)
+LOGITS = torch.zeros(4, 10)
+
+
+def split(images=IMAGES, labels=LABELS):
+    return utils.Split(images, labels)
+
+
+def fit(train=GOOD, test=GOOD, model=None, **recipe):
+    return lambda: utils.fit(Net() if model is None else model, train, test, **({"epochs": 1} | recipe))
+
+
+def call(function, *args, **options):
+    return lambda: function(*args, **options)
+
+
+class Flat(torch.nn.Module):
+    """A model with the wrong number of classes."""
+
+    def __init__(self, classes=9):
+        super().__init__()
+        self.layer = torch.nn.Linear(784, classes)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+
+
+# What is called, what its message must contain: the argument's name, and what was found.
+CASES = {
+    "model is a class": (fit(model=Net), ["model", "type"]),
+    "model is a string": (fit(model="net"), ["model", "str"]),
+    "model has nine classes": (fit(model=Flat()), ["what model returns", "[2, 9]", "[N, 10]"]),
+    "train is a tuple": (fit(train=(IMAGES, LABELS)), ["train", "tuple", "Split"]),
+    "train is None": (fit(train=None), ["train", "NoneType"]),
+    "train images are floats": (fit(split(IMAGES.float())), ["train.images", "float32", "uint8"]),
+    "train images lack their channel": (fit(split(IMAGES[:, 0])), ["train.images", "[4, 28, 28]"]),
+    "train images have three channels": (fit(split(IMAGES.expand(4, 3, 28, 28))), ["train.images", "[4, 3, 28, 28]"]),
+    "train images are 32 wide": (fit(split(torch.zeros(4, 1, 28, 32, dtype=torch.uint8))), ["train.images", "32"]),
+    "train images are a list": (fit(split([[0]])), ["train.images", "[[0]]"]),
+    "train is empty": (fit(split(IMAGES[:0], LABELS[:0])), ["train.images", "[0, 1, 28, 28]", "at least 1"]),
+    "train has fewer labels": (fit(split(labels=LABELS[:3])), ["train.labels", "[3]", "[4]"]),
+    "train labels are int32": (fit(split(labels=LABELS.int())), ["train.labels", "int32", "int64"]),
+    "train labels are floats": (fit(split(labels=LABELS.float())), ["train.labels", "float32"]),
+    "train labels are one-hot": (fit(split(labels=torch.zeros(4, 10).long())), ["train.labels", "[4, 10]"]),
+    "train labels reach 10": (fit(split(labels=LABELS + 7)), ["train.labels", "from 7 to 10", "0 to 9"]),
+    "train labels are negative": (fit(split(labels=LABELS - 1)), ["train.labels", "from -1"]),
+    "train images are elsewhere": (fit(split(IMAGES.to("meta"))), ["train", "meta"]),
+    "test is a dictionary": (fit(test={}), ["test", "dict", "Split"]),
+    "test is empty": (fit(test=split(IMAGES[:0], LABELS[:0])), ["test.images", "[0, 1, 28, 28]"]),
+    "test labels reach 255": (fit(test=split(labels=LABELS + 252)), ["test.labels", "255"]),
+    "epochs is 0": (fit(epochs=0), ["epochs", "0", "1 or more"]),
+    "epochs is negative": (fit(epochs=-1), ["epochs", "-1"]),
+    "epochs is a float": (fit(epochs=1.5), ["epochs", "1.5", "whole"]),
+    "epochs is True": (fit(epochs=True), ["epochs", "True"]),
+    "epochs is text": (fit(epochs="15"), ["epochs", "15"]),
+    "batch_size is 0": (fit(batch_size=0), ["batch_size", "0"]),
+    "batch_size is None": (fit(batch_size=None), ["batch_size", "None"]),
+    "lr is 0": (fit(lr=0), ["lr", "0", "above 0"]),
+    "lr is negative": (fit(lr=-0.1), ["lr", "-0.1"]),
+    "lr is NaN": (fit(lr=math.nan), ["lr", "nan", "finite"]),
+    "lr is infinite": (fit(lr=math.inf), ["lr", "inf", "finite"]),
+    "averaging is 1": (fit(averaging=1), ["averaging", "1", "below 1"]),
+    "averaging is negative": (fit(averaging=-0.5), ["averaging", "-0.5"]),
+    "averaging is NaN": (fit(averaging=math.nan), ["averaging", "nan"]),
+    "strength is one number": (fit(strength=1.0), ["strength", "1.0", "two"]),
+    "strength has three": (fit(strength=(1, 2, 3)), ["strength", "(1, 2, 3)"]),
+    "strength is negative": (fit(strength=(1, -1)), ["strength", "-1"]),
+    "seed is negative": (fit(seed=-1), ["seed", "-1"]),
+    "seed is a float": (fit(seed=0.5), ["seed", "0.5"]),
+    "seed is too large": (fit(seed=2**63), ["seed", str(2**63)]),
+    "n is negative": (call(utils.random_affines, -1), ["n is -1"]),
+    "n is a float": (call(utils.random_affines, 2.0), ["n is 2.0"]),
+    "degrees are negative": (call(utils.random_affines, 1, degrees=-1), ["degrees", "-1"]),
+    "shift is NaN": (call(utils.random_affines, 1, shift=math.nan), ["shift", "nan"]),
+    "scale is 1": (call(utils.random_affines, 1, scale=1), ["scale", "1"]),
+    "scale is 1 by its strength": (call(utils.random_affines, 1, 20, scale=0.1), ["scale", "strength"]),
+    "shear is 90": (call(utils.random_affines, 1, shear=90), ["shear", "90"]),
+    "strength is infinite": (call(utils.random_affines, 1, math.inf), ["strength", "inf"]),
+    "images to read are floats": (call(utils.compute_logits, Net(), IMAGES.float()), ["images", "float32", "uint8"]),
+    "images to read are none": (call(utils.compute_logits, Net(), IMAGES[:0]), ["images", "[0, 1, 28, 28]"]),
+    "image to read lacks its batch": (call(utils.compute_logits, Net(), IMAGES[0]), ["images", "[1, 28, 28]"]),
+    "images to read are elsewhere": (call(utils.compute_logits, Net().to("meta"), IMAGES), ["images", "cpu", "meta"]),
+    "split to evaluate is a tensor": (call(utils.evaluate, Net(), IMAGES), ["split", "Tensor"]),
+    "warmup is 0": (call(utils.one_cycle, 10, warmup=0), ["warmup", "0"]),
+    "warmup is all": (call(utils.one_cycle, 10, warmup=1), ["warmup", "1"]),
+    "no steps": (call(utils.one_cycle, 0), ["steps", "0"]),
+    "nothing to shuffle": (call(utils.shuffled_batches, 0, 128), ["n is 0"]),
+    "batches of nothing": (call(utils.shuffled_batches, 10, 0), ["batch_size", "0"]),
+    "history is empty": (call(utils.plot_history, []), ["history", "empty", "fit"]),
+    "dropout is 1": (call(Net, dropout=1), ["dropout", "1"]),
+    "model gets bytes": (call(Net(), IMAGES), ["images", "uint8"]),
+    "model gets another size": (call(Net(), torch.zeros(2, 1, 32, 32)), ["images", "[2, 1, 32, 32]"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_refused_and_the_culprit_named(case):
+    action, words = CASES[case]
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are what is matched
+        action()
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+def test_there_are_many_cases():
+    assert len(CASES) >= 40
+
+
+def test_a_refusal_changes_nothing(capsys):
+    model = Net().train()
+    before = [p.clone() for p in model.parameters()]
+    for options in ({"lr": 0}, {"strength": 1}, {"epochs": 0}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            fit(model=model, **options)()
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+    assert model.training
+    assert capsys.readouterr().out == ""
+
+
+def exploding(model, lr):
+    """Return an optimizer whose second step makes the weights infinite."""
+
+    class Explode(torch.optim.SGD):
+        steps = 0
+
+        def step(self):
+            self.steps += 1
+            for p in self.param_groups[0]["params"]:
+                p.data.mul_(math.inf if self.steps == 2 else 1)
+
+    return [Explode(model.parameters(), lr)]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small):
+    with pytest.raises(FloatingPointError, match=r"epoch 1, step 3: the loss is nan; try a lower lr than 0\.1"):
+        utils.fit(Net(), *small, epochs=2, optimizers=exploding, lr=0.1)

@@ -1,0 +1,325 @@
+"""A run that is interrupted goes on as if it had not been: killed, stopped, out of disk, or with a foreign file."""
+
+import contextlib
+import errno
+import functools
+import io
+import math
+import multiprocessing
+import os
+import pickle
+import random
+import re
+import resource
+import signal
+import time
+
+import pytest
+import torch
+
+import utils
+from model import Net
+
+EPOCHS = 4
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def tiny(mnist):
+    """Five batches of 64 training images, and 100 test images."""
+    train, test = mnist
+    return utils.Split(train.images[:320], train.labels[:320]), utils.Split(test.images[:100], test.labels[:100])
+
+
+def start(**options):
+    torch.manual_seed(0)
+    return Net(**options)
+
+
+def run(model, splits, **options):
+    return utils.fit(model, *splits, **({"epochs": EPOCHS, "batch_size": 64} | options))
+
+
+def lines(log):
+    """Return the log's last state of each line, without the times, which differ from run to run."""
+    shown = [line.rsplit("\r", 1)[-1] for line in log.split("\n")]
+    return [re.sub(r" \[\d\d:\d\d<.*\]", "", line).rstrip() for line in shown]
+
+
+def without_seconds(history):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def same_weights(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.checkpoint"
+
+
+@pytest.fixture(scope="module")
+def whole(tiny):
+    """A run that nothing interrupted: model and history."""
+    model = start(dropout=0.1)
+    return model, run(model, tiny)
+
+
+def stop_in(epoch):
+    """Return an `extra` that is interrupted at the end of `epoch`, before that epoch counts."""
+    calls = []
+
+    def extra(trainer):
+        calls.append(1)
+        if len(calls) == epoch:
+            raise KeyboardInterrupt
+        return {}
+
+    return extra
+
+
+@pytest.mark.parametrize("epoch", range(1, EPOCHS + 1))
+def test_a_stopped_run_goes_on_and_ends_the_same(tiny, whole, path, capsys, epoch):
+    run(start(dropout=0.1), tiny)
+    expected = lines(capsys.readouterr().out)
+    model = start(dropout=0.1)
+    history = run(model, tiny, checkpoint=path, extra=stop_in(epoch))
+    assert len(history) == epoch - 1
+    assert f"Stopped. The history has {epoch - 1} of {EPOCHS} epochs." in capsys.readouterr().out
+    if history:
+        assert utils.evaluate(model, tiny[1]) == (history[-1]["test_loss"], history[-1]["test_accuracy"])
+    again = start(dropout=0.1)
+    torch.manual_seed(99)
+    history = run(again, tiny, checkpoint=path)
+    assert without_seconds(history) == without_seconds(whole[1])
+    assert same_weights(again, whole[0])
+    assert lines(capsys.readouterr().out) == expected
+
+
+def test_a_complete_run_leaves_nothing_behind(tiny, path):
+    run(start(), tiny, epochs=1, checkpoint=path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_run_without_a_checkpoint_writes_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(start(), tiny, epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Killed ---
+
+
+def train_to_end(path, data, result):
+    """In a process of its own: train, from `path` if there is something, and write what came of it to `result`."""
+    torch.set_num_threads(1)
+    splits = [utils.Split(*split) for split in torch.load(data, weights_only=True)]
+    model, log = start(dropout=0.1), io.StringIO()
+    with contextlib.redirect_stdout(log):
+        history = run(model, splits, checkpoint=path)
+    torch.save([model.state_dict(), without_seconds(history), lines(log.getvalue())], result)
+
+
+def test_killed_at_random_moments_it_ends_the_same(tiny, path, tmp_path):
+    """SIGKILL, which nothing can catch: each a random moment after a child process has begun, or begun again."""
+    processes = multiprocessing.get_context("forkserver")  # all import torch once, and none inherits a thread
+    processes.set_forkserver_preload(["torch", "torchvision", "matplotlib.pyplot"])
+    data, result = tmp_path / "data.pt", tmp_path / "result.pt"
+    torch.save([tuple(split) for split in tiny], data)
+
+    def train(seconds=None):
+        """Return whether a child came to its end within `seconds`; kill it where it did not."""
+        child = processes.Process(target=train_to_end, args=(path, data, result))
+        child.start()
+        child.join(seconds)
+        killed = child.exitcode is None
+        child.kill()
+        child.join()
+        assert child.exitcode == (-signal.SIGKILL if killed else 0)
+        return not killed
+
+    def outcome():
+        weights, *rest = torch.load(result, weights_only=True)
+        result.unlink()
+        assert not path.exists()
+        return [tensor.tolist() for tensor in weights.values()], *rest
+
+    train()  # and have the server import what it is to import
+    outcome()
+    began = time.perf_counter()
+    assert train()
+    duration = time.perf_counter() - began
+    uninterrupted = outcome()
+    chance, kills, resumed = random.Random(0), 0, 0
+    while kills < KILLS:
+        resumed += path.exists()
+        if not train(chance.uniform(0, duration)):
+            kills += 1
+        elif result.exists():
+            assert outcome() == uninterrupted
+    resumed += path.exists()
+    assert train()
+    assert outcome() == uninterrupted
+    assert resumed > KILLS / 4  # so the kills did find runs that had something to lose
+
+
+# --- Foreign and hostile files ---
+
+
+@pytest.fixture
+def half(tiny, path):
+    """The checkpoint of a run of two epochs that was stopped in the second."""
+    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    assert path.exists()
+    return path
+
+
+OTHERS = {
+    "epochs": {"epochs": 3},
+    "batch_size": {"batch_size": 32},
+    "lr": {"lr": 0.2},
+    "schedule": {"schedule": functools.partial(utils.one_cycle, warmup=0.3)},
+    "averaging": {"averaging": 0.9},
+    "augment": {"augment": functools.partial(utils.random_affines, degrees=1)},
+    "strength": {"strength": (1, 1)},
+    "seed": {"seed": 1},
+    "optimizers": {"optimizers": lambda model, lr: [torch.optim.SGD(model.parameters(), lr)]},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_checkpoint_of_another_recipe_is_refused(tiny, half, name):
+    before = half.read_bytes()
+    with pytest.raises(ValueError, match=rf"that of another run: {name} is .* in it and .* now: delete it") as error:
+        run(start(), tiny, **({"epochs": 2} | OTHERS[name]), checkpoint=half)
+    assert str(half) in str(error.value)
+    assert half.read_bytes() == before
+
+
+def test_the_checkpoint_of_another_network_is_refused(tiny, half):
+    with pytest.raises(ValueError, match=r"another run: architecture is "):
+        run(start(dropout=0.5), tiny, epochs=2, checkpoint=half)
+
+
+def test_the_checkpoint_of_other_images_is_refused(tiny, half):
+    train = utils.Split(*(part[:64] for part in tiny[0]))
+    with pytest.raises(ValueError, match=r"another run: images is "):
+        run(start(), (train, tiny[1]), epochs=2, checkpoint=half)
+
+
+@pytest.mark.parametrize(("name", "value"), [("torch", "1.0"), ("utils.py", 1), ("threads", 64)])
+def test_the_checkpoint_of_another_version_is_refused(tiny, half, name, value):
+    saved = torch.load(half, weights_only=True)
+    saved["identity"][name] = value
+    torch.save(saved, half)
+    with pytest.raises(ValueError, match=rf"another run: {name} is {value} in it and "):
+        run(start(), tiny, epochs=2, checkpoint=half)
+
+
+class Hostile:
+    """Unpickled, it would leave a mark."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "torn", "weights", "list", "hostile", "hostile pickle", "folder"])
+def test_what_is_no_checkpoint_is_refused_and_runs_no_code(tiny, half, tmp_path, kind):
+    content, mark = half.read_bytes(), tmp_path / "mark"
+    half.unlink()
+    {
+        "empty": lambda: half.write_bytes(b""),
+        "text": lambda: half.write_text("not a checkpoint"),
+        "torn": lambda: half.write_bytes(content[: len(content) // 2]),
+        "weights": lambda: torch.save(Net().state_dict(), half),
+        "list": lambda: torch.save([1, 2], half),
+        "hostile": lambda: torch.save({"identity": Hostile(mark)}, half),
+        "hostile pickle": lambda: half.write_bytes(pickle.dumps(Hostile(mark), protocol=2)),
+        "folder": lambda: half.mkdir(),
+    }[kind]()
+    with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it") as error:
+        run(start(), tiny, epochs=2, checkpoint=half)
+    assert str(half) in str(error.value)
+    assert not mark.exists()
+
+
+def test_the_hostile_file_would_have_run(tmp_path):
+    """Else the test above proves nothing."""
+    torch.save({"identity": Hostile(tmp_path / "mark")}, tmp_path / "hostile")
+    torch.load(tmp_path / "hostile", weights_only=False)
+    assert (tmp_path / "mark").exists()
+
+
+# --- The disk ---
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("moment", ["write", "flush", "rename"])
+def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_run(tiny, whole, path, monkeypatch, capsys, fault, moment):
+    def fail(*_):
+        raise OSError(fault, os.strerror(fault))
+
+    if moment == "write":
+        monkeypatch.setattr(torch, "save", fail)
+    elif moment == "flush":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        monkeypatch.setattr(type(path), "replace", fail)
+    model = start(dropout=0.1)
+    history = run(model, tiny, checkpoint=path)
+    printed = capsys.readouterr().out
+    assert printed.count(f"Checkpoint {path} cannot be written: ") == EPOCHS - 1
+    assert os.strerror(fault) in printed
+    assert without_seconds(history) == without_seconds(whole[1])
+    assert same_weights(model, whole[0])
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, capsys):
+    """A disk that is really full, as far as the second checkpoint can see: no file may grow beyond 20,000 bytes."""
+    save, calls = torch.save, []
+
+    def save_on_a_full_disk(*args):
+        calls.append(1)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if len(calls) == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        try:
+            save(*args)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(torch, "save", save_on_a_full_disk)
+    run(start(), tiny, checkpoint=path, extra=stop_in(3))
+    monkeypatch.undo()
+    assert f"Checkpoint {path} cannot be written: " in capsys.readouterr().out
+    assert list(path.parent.iterdir()) == [path]
+    assert [row["epoch"] for row in torch.load(path, weights_only=True)["history"]] == [1]
+    assert [row["epoch"] for row in run(start(), tiny, checkpoint=path)] == [1, 2, 3, 4]
+
+
+def test_a_missing_folder_is_made(tiny, tmp_path):
+    path = tmp_path / "new" / "run.checkpoint"
+    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    assert path.exists()
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tiny, whole, path):
+    """And its weights. With the cause gone, the run goes on from there."""
+    model, tested = start(dropout=0.1), []
+
+    def sabotage(trainer):
+        tested.append(utils.compute_logits(model, tiny[1].images))
+        trainer.rates.fill_(math.inf)
+        return {}
+
+    with pytest.raises(FloatingPointError, match=r"epoch 2, step 2: the loss is nan"):
+        run(model, tiny, checkpoint=path, extra=sabotage)
+    assert torch.equal(utils.compute_logits(model, tiny[1].images), tested[0])
+    history = run(model, tiny, checkpoint=path)
+    assert without_seconds(history) == without_seconds(whole[1])
+    assert same_weights(model, whole[0])

@@ -1,0 +1,215 @@
+"""MNIST's files missing, torn, swapped, altered or out of reach: used only when whole, mended where possible."""
+
+import errno
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+
+import utils
+
+ARCHIVES = ROOT / "data" / "MNIST" / "raw"
+NAMES = list(utils.UNPACKED)
+LABELS = "t10k-labels-idx1-ubyte"  # the smallest
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No network: whatever is asked for is noted and not had."""
+    asked = []
+
+    def download(url, folder, md5):
+        asked.append(url)
+        raise OSError(f"<urlopen error: no network for {url}>")
+
+    monkeypatch.setattr(utils, "download_url", download)
+    return asked
+
+
+@pytest.fixture
+def online(monkeypatch):
+    """A network that has the committed archives."""
+    asked = []
+
+    def download(url, folder, md5):
+        asked.append(url)
+        shutil.copy(ARCHIVES / url.rsplit("/", 1)[1], folder)
+
+    monkeypatch.setattr(utils, "download_url", download)
+    return asked
+
+
+def load(raw):
+    return utils.load_mnist(raw.parent.parent)
+
+
+def is_mnist(splits, mnist):
+    return all(
+        torch.equal(ours, right.cpu())
+        for a, b in zip(splits, mnist, strict=True)
+        for ours, right in zip(a, b, strict=True)
+    )
+
+
+def flip_a_bit(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+FAULTS = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "one byte short": lambda content: content[:-1],
+    "one byte long": lambda content: content + b"\0",
+    "one bit flipped": flip_a_bit,
+    "another file's": lambda content: (ARCHIVES / "train-labels-idx1-ubyte.gz").read_bytes(),
+    "a web page": lambda content: b"<!DOCTYPE html><title>404</title>",
+}
+
+
+def put(path, content):
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_archive_is_named_when_there_is_no_other(raw, offline, fault):
+    archive = raw / f"{LABELS}.gz"
+    content = FAULTS[fault](archive.read_bytes())
+    put(archive, content)
+    with pytest.raises(OSError, match=f"{LABELS} cannot be had") as error:
+        load(raw)
+    message = str(error.value)
+    assert f"{archive} is torn or altered: {len(content):,} bytes" in message
+    assert "no network" in message
+    assert f"put a whole {LABELS}.gz into {raw}" in message
+    assert archive.read_bytes() == content
+    assert len(offline) == 2  # both mirrors were asked
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_archive_is_downloaded_anew(raw, online, mnist, fault):
+    put(raw / f"{LABELS}.gz", FAULTS[fault](b"12345678"))
+    assert is_mnist(load(raw), mnist)
+    assert len(online) == 1
+    assert sorted(path.name for path in raw.iterdir()) == sorted(f"{name}.gz" for name in NAMES)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_unpacked_file_is_passed_over_for_its_archive(raw, offline, mnist, fault):
+    unpacked = gzip.decompress((raw / f"{LABELS}.gz").read_bytes())
+    (raw / LABELS).write_bytes(FAULTS[fault](unpacked))
+    assert is_mnist(load(raw), mnist)
+    assert offline == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unpacked_file_alone_is_enough(raw, offline, mnist, name):
+    archive = raw / f"{name}.gz"
+    (raw / name).write_bytes(gzip.decompress(archive.read_bytes()))
+    archive.unlink()
+    assert is_mnist(load(raw), mnist)
+    assert offline == []
+
+
+def test_both_bad_are_both_named(raw, offline):
+    put(raw / LABELS, b"torn")
+    put(raw / f"{LABELS}.gz", b"torn too")
+    with pytest.raises(OSError, match="cannot be had") as error:
+        load(raw)
+    assert f"{raw / LABELS} is torn or altered: 4 bytes" in str(error.value)
+    assert f"{raw / LABELS}.gz is torn or altered: 8 bytes" in str(error.value)
+
+
+def test_nothing_there_and_no_network(tmp_path, offline):
+    with pytest.raises(OSError, match=r"train-images-idx3-ubyte cannot be had") as error:
+        utils.load_mnist(tmp_path / "nowhere")
+    assert "Connect to the network" in str(error.value)
+
+
+def test_nothing_there_is_downloaded(tmp_path, online, mnist):
+    assert is_mnist(utils.load_mnist(tmp_path / "new"), mnist)
+    assert len(online) == 4
+
+
+def test_the_second_mirror_is_asked_when_the_first_fails(tmp_path, monkeypatch, mnist):
+    asked = []
+
+    def download(url, folder, md5):
+        asked.append(url)
+        if url.startswith(utils.MNIST.mirrors[0]):
+            raise RuntimeError("File not found or corrupted.")
+        shutil.copy(ARCHIVES / url.rsplit("/", 1)[1], folder)
+
+    monkeypatch.setattr(utils, "download_url", download)
+    assert is_mnist(utils.load_mnist(tmp_path), mnist)
+    assert len(asked) == 8
+
+
+@pytest.mark.parametrize("fault", [errno.EACCES, errno.EIO])
+def test_a_file_that_cannot_be_read_is_named(raw, offline, monkeypatch, fault):
+    read_bytes = Path.read_bytes
+
+    def refuse(path):
+        if path.name == f"{LABELS}.gz":
+            raise OSError(fault, os.strerror(fault), str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(OSError, match=f"{LABELS}.gz cannot be read: {os.strerror(fault)}"):
+        load(raw)
+
+
+def test_a_folder_in_a_file_s_place_is_named(raw, offline):
+    (raw / f"{LABELS}.gz").unlink()
+    (raw / f"{LABELS}.gz").mkdir()
+    with pytest.raises(OSError, match=f"{LABELS}.gz cannot be read: Is a directory"):
+        load(raw)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(raw, monkeypatch):
+    def download(url, folder, md5):
+        (Path(folder) / "half").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (raw / f"{LABELS}.gz").unlink()
+    monkeypatch.setattr(utils, "download_url", download)
+    with pytest.raises(OSError, match="No space left on device"):
+        load(raw)
+    assert sorted(path.name for path in raw.iterdir()) == sorted(f"{n}.gz" for n in NAMES if n != LABELS)
+
+
+def test_nothing_is_written_where_nothing_is_missing(raw, mnist):
+    """So a read-only folder will do, and two processes cannot disturb each other."""
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in raw.iterdir())
+    assert is_mnist(load(raw), mnist)
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in raw.iterdir()) == before
+
+
+LOADER = """
+import shutil, sys, time, utils
+def download(url, folder, md5):
+    with open(f"{folder}/{url.rsplit('/', 1)[1]}", "wb") as file:
+        content = open(f"{sys.argv[2]}/{url.rsplit('/', 1)[1]}", "rb").read()
+        for start in range(0, len(content), 1 << 20):
+            file.write(content[start : start + (1 << 20)])
+            file.flush()
+            time.sleep(0.02)
+utils.download_url = download
+train, test = utils.load_mnist(sys.argv[1])
+print(len(train.labels), int(train.images.sum()), int(test.images.sum()))
+"""
+
+
+def test_two_processes_may_load_at_the_same_time(tmp_path, mnist):
+    command = [sys.executable, "-c", LOADER, str(tmp_path), str(ARCHIVES)]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    expected = f"60000 {int(mnist[0].images.sum())} {int(mnist[1].images.sum())}\n"
+    assert [process.communicate(timeout=120)[0] for process in both] == [expected, expected]
+    assert sorted(path.name for path in (tmp_path / "MNIST" / "raw").iterdir()) == sorted(f"{n}.gz" for n in NAMES)

@@ -1,0 +1,125 @@
+"""What must hold for any input, not only for those that someone thought of: augmentation, batching, loading."""
+
+import gzip
+
+import pytest
+import torch
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import utils
+
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("steady")
+
+ARCHIVE = (ROOT / "data" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").read_bytes()
+NAME = "t10k-labels-idx1-ubyte"
+
+seeds = st.integers(0, 2**32)
+limits = st.fixed_dictionaries(
+    {
+        "degrees": st.floats(0, 180),
+        "shift": st.floats(0, 1),
+        "scale": st.floats(0, 0.4),
+        "shear": st.floats(0, 40),
+    }
+)
+
+
+def pictures(n, seed):
+    return torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+@given(n=st.integers(0, 300), strength=st.floats(0, 2), limits=limits, seed=seeds)
+def test_maps_are_finite_and_keep_to_their_limits(n, strength, limits, seed):
+    maps = utils.random_affines(n, strength, **limits, generator=torch.Generator().manual_seed(seed))
+    again = utils.random_affines(n, strength, **limits, generator=torch.Generator().manual_seed(seed))
+    assert maps.shape == (n, 2, 3)
+    assert maps.dtype == torch.float32
+    assert maps.isfinite().all()
+    assert torch.equal(maps, again)
+    assert (maps[:, :, 2].abs() <= 2 * limits["shift"] * strength + 1e-5).all()
+    zoom = 1 / torch.linalg.det(maps[:, :, :2]).sqrt()
+    assert ((zoom - 1).abs() <= limits["scale"] * strength + 1e-3).all()
+
+
+@given(n=st.integers(1, 40), strength=st.floats(0, 2), limits=limits, seed=seeds)
+def test_what_is_seen_is_made_of_what_is_there(n, strength, limits, seed):
+    """No pixel comes out brighter than the brightest that went in, nor darker than the background."""
+    images = pictures(n, seed)
+    seen = utils.warp(images, utils.random_affines(n, strength, **limits))
+    assert seen.shape == images.shape
+    assert seen.min() >= 0
+    assert (seen.amax(dim=(1, 2, 3)) <= images.amax(dim=(1, 2, 3)) + 0.01).all()
+
+
+@given(n=st.integers(1, 40), limits=limits, seed=seeds)
+def test_no_strength_changes_nothing(n, limits, seed):
+    images = pictures(n, seed)
+    seen = utils.warp(images, utils.random_affines(n, 0, **limits))
+    torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
+
+
+@given(n=st.integers(1, 2000), batch_size=st.integers(1, 300), seed=seeds)
+def test_an_epoch_shows_every_image_and_none_out_of_range(n, batch_size, seed):
+    order = utils.shuffled_batches(n, batch_size, torch.Generator().manual_seed(seed))
+    assert order.shape == (-(-n // batch_size), batch_size)
+    assert order.flatten()[:n].sort().values.tolist() == list(range(n))
+    assert 0 <= order.min() <= order.max() < n
+
+
+@given(n=st.integers(1, 60), batch_size=st.integers(1, 40), seed=seeds)
+def test_a_batch_holds_the_images_and_labels_of_its_rows(n, batch_size, seed):
+    generator = torch.Generator().manual_seed(seed)
+    split = utils.Split(pictures(n, seed), torch.randint(0, 10, (n,), generator=generator))
+    still = utils.random_affines(n, 0)
+    for rows in utils.shuffled_batches(n, batch_size, generator):
+        images, labels = utils.make_batch(split, rows, still)
+        assert torch.equal(labels, split.labels[rows])
+        torch.testing.assert_close(images, utils.normalize(split.images[rows]), atol=1e-3, rtol=0)
+
+
+@given(steps=st.integers(1, 3000), warmup=st.floats(0.01, 0.99))
+def test_a_cycle_stays_between_zero_and_its_peak(steps, warmup):
+    shares = utils.one_cycle(steps, warmup)
+    assert shares.shape == (steps,)
+    assert (shares >= -1e-6).all()
+    assert (shares <= 1 + 1e-6).all()
+    assert shares[-1].abs() < 1e-5
+
+
+damages = st.one_of(
+    st.builds(lambda end: ARCHIVE[:end], st.integers(0, len(ARCHIVE) - 1)),
+    st.builds(
+        lambda place, bits: ARCHIVE[:place] + bytes([ARCHIVE[place] ^ bits]) + ARCHIVE[place + 1 :],
+        st.integers(0, len(ARCHIVE) - 1),
+        st.integers(1, 255),
+    ),
+    st.builds(
+        lambda place, extra: ARCHIVE[:place] + extra + ARCHIVE[place:],
+        st.integers(0, len(ARCHIVE)),
+        st.binary(min_size=1, max_size=20),
+    ),
+    st.binary(max_size=100),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("raw")
+
+
+@given(damage=damages, unpacked=st.booleans())
+def test_no_damage_goes_unseen(folder, damage, unpacked):
+    """In an archive, or in a file that its interrupted or altered unpacking left."""
+    for path in folder.iterdir():
+        path.unlink()
+    if unpacked:
+        (folder / NAME).write_bytes(gzip.decompress(ARCHIVE)[: len(damage)] if damage[:1] == ARCHIVE[:1] else damage)
+    else:
+        (folder / f"{NAME}.gz").write_bytes(damage)
+    content, problems = utils.find_file(folder, NAME)
+    assert content is None
+    assert len(problems) == 1
+    assert NAME in problems[0]

@@ -1,0 +1,43 @@
+"""What could run somebody else's code, and does not: loading, shells, actions, packages."""
+
+import ast
+import re
+
+import pytest
+from conftest import ROOT
+
+SOURCES = sorted(path for folder in (".", "experiments", "tools") for path in (ROOT / folder).glob("*.py"))
+
+
+def calls(source):
+    """Return every call in `source` as its function's last name and its text."""
+    tree = ast.parse(source)
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [(ast.unparse(node.func), ast.unparse(node)) for node in found]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled_and_no_shell_is_built(path):
+    for function, call in calls(path.read_text(encoding="utf-8")):
+        assert function not in {"eval", "exec", "os.system", "os.popen", "subprocess.getoutput"}, call
+        assert not re.search(r"\b(pickle|joblib|marshal|shelve)\.loads?$", function), call
+        assert "shell=True" not in call, call
+        assert "torch.load" not in function or "weights_only=True" in call, call
+        assert not function.endswith("np.load") or "allow_pickle" not in call, call
+
+
+def test_every_action_is_pinned_by_commit_and_the_token_can_only_read():
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text(encoding="utf-8")
+        used = re.findall(r"uses: *(\S+)", text)
+        assert used
+        assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
+        assert re.findall(r"permissions:\n((?:  +.*\n)+)", text) == ["  contents: read\n"]
+
+
+def test_every_package_in_the_lock_has_its_hash():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    packages = [line for line in lines if "==" in line]
+    assert len(packages) > 50
+    assert [package for package in packages if "--hash=sha256:" not in package] == []
+    assert "--require-hashes" in (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -84,7 +84,7 @@ def test_the_claim_holds_in_the_saved_run(code):
 
 def test_the_claim_is_asserted_not_only_printed(code):
     (cell,) = (cell for cell in code if cell.source.startswith("parameters = "))
-    assert cell.source.count("assert ") == 2
+    assert cell.source.count("assert ") == 3
 
 
 def test_facts_and_table_are_checked_by_nbval(code):

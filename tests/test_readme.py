@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 
+import count
 import nbformat
 import notebook as tool
 from conftest import ROOT
@@ -57,6 +58,12 @@ def test_the_recipe_is_the_best_of_the_search():
     assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
     del best["schedule"]
     assert best == {name: recipe[name] for name in best}
+
+
+def test_what_the_tests_try_is_counted():
+    counts = count.count()
+    assert min(counts.values()) > 0
+    assert [f"| {kind} | {cases} |" for kind, cases in counts.items() if f"| {kind} | {cases} |" not in README] == []
 
 
 def test_links_and_pictures_exist():

@@ -6,9 +6,11 @@ import re
 import nbformat
 import notebook as tool
 import pytest
+import torch
 
 import utils
 from experiments import seeds, study
+from model import Net
 
 EPOCH = re.compile(
     r"EPOCH: (\d+)\n"
@@ -127,3 +129,13 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
 def test_the_seeds_it_tells_are_those_of_the_csv(code):
     runs = seeds.accuracies(study.read(seeds.CSV))
     assert output_of(code, "from experiments import").strip() == seeds.tell(seeds.summarise(runs))
+
+
+def test_the_committed_weights_are_those_of_the_saved_run(code, mnist, device):
+    model = Net()
+    model.load_state_dict(torch.load(tool.ROOT / tool.WEIGHTS, weights_only=True))
+    loss, accuracy = utils.evaluate(model.to(device), mnist[1])
+    *_, last_loss, correct, percent = EPOCH.findall(output_of(code, "history = utils.fit("))[-1]
+    assert f"{10_000 * accuracy:.0f}" == correct
+    assert f"{100 * accuracy:.2f}" == percent
+    assert f"{loss:.4f}" == last_loss

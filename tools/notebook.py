@@ -1,7 +1,7 @@
 """Execute MNIST_6k.ipynb with its progress on the terminal: `make run` for a report, `make save` to commit it.
 
     python tools/notebook.py build    executes a copy and writes build/MNIST_6k.ipynb and build/MNIST_6k.html
-    python tools/notebook.py save     executes the notebook in place and writes images/curves.png
+    python tools/notebook.py save     executes the notebook in place; images/curves.png and mnist_6k.pt are its
 
 Either way the outputs are cleaned: one line a progress bar, no time stamps, nothing of the machine it ran on.
 """
@@ -9,6 +9,7 @@ Either way the outputs are cleaned: one line a progress bar, no time stamps, not
 import argparse
 import base64
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "MNIST_6k.ipynb"
 BUILD = ROOT / "build"
 CURVES = ROOT / "images" / "curves.png"
+WEIGHTS = "mnist_6k.pt"
 
 
 class LiveClient(NotebookClient):
@@ -72,6 +74,7 @@ def main():
     if target == "save":
         nbformat.write(notebook, NOTEBOOK)
         CURVES.write_bytes(curves(notebook))
+        shutil.copy(BUILD / WEIGHTS, ROOT / WEIGHTS)
         where = NOTEBOOK
     else:
         BUILD.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ N ?= 20
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint save bench tricks floor search seeds ablation lock repo clean
+.PHONY: help install run test lint save bench tricks floor search seeds ablation elsewhere deploy lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ seeds: .venv/installed ## Train the recipe from N seeds, those that are not ther
 
 ablation: .venv/installed ## Take the recipe apart, piece by piece, over five seeds
 	$(BIN)/python experiments/ablation.py
+
+elsewhere: .venv/installed ## Have the network read digits that are not from MNIST
+	$(BIN)/python experiments/elsewhere.py
+
+deploy: .venv/installed ## Build the ONNX model and the page to draw on from mnist_6k.pt, and time both (with Chromium)
+	$(BIN)/python -m deploy.to_onnx
+	$(BIN)/python -m deploy.page
+	$(BIN)/python experiments/page.py
 
 lock: .venv/installed ## Compile requirements.lock anew, keeping the versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

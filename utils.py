@@ -90,10 +90,10 @@ def require_images(name, images, device=None):
     require(device is None or images.device == device, name, images, f"on {device}, like what it is used with")
 
 
-def require_split(name, split):
-    """Raise ValueError unless `split` is a `Split` as its class says, with labels from 0 to 9."""
+def require_split(name, split, device=None):
+    """Raise ValueError unless `split` is a `Split` as its class says, labels from 0 to 9, and on `device` if given."""
     require(isinstance(split, Split), name, type(split).__name__, "a Split of images and labels")
-    require_images(f"{name}.images", split.images)
+    require_images(f"{name}.images", split.images, device)
     labels = split.labels
     good = isinstance(labels, torch.Tensor) and labels.dtype == torch.int64 and labels.shape == split.images.shape[:1]
     good = good and labels.device == split.images.device
@@ -698,9 +698,8 @@ def fit(
     recipe |= {"averaging": averaging, "augment": augment, "strength": strength, "seed": seed}
     require_recipe(recipe)
     require_split("train", train)
-    require_split("test", test)
     device = train.images.device
-    require_images("test.images", test.images, device)
+    require_split("test", test, device)
     require(isinstance(model, torch.nn.Module), "model", type(model).__name__, "a torch.nn.Module")
     logits = compute_logits(model.to(device), train.images[:2])
     require(logits.shape == (len(train.labels[:2]), 10), "what model returns", logits, "logits [N, 10]")

@@ -1,5 +1,6 @@
 """What several test files share: the data, loaded once, and a small piece of it for quick training."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import utils
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments")]
+
+from browser import MISSING, has_chrome, open_chrome  # noqa: E402
 
 # Two threads that wait for each other while another process holds a core are far slower than one that does not.
 torch.set_num_threads(1)
@@ -40,3 +43,35 @@ def raw(tmp_path):
     for name in utils.ARCHIVES:
         (folder / name).symlink_to(ROOT / "data" / "MNIST" / "raw" / name)
     return folder
+
+
+# --- A browser ---
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, driven through Selenium. Where there is none, tests are skipped; in CI they fail."""
+    if not has_chrome() and not os.environ.get("CI"):
+        pytest.skip(MISSING)
+    with open_chrome() as chrome:
+        yield chrome
+
+
+def draw(browser, strokes, kind="mouse"):
+    """Draw `strokes`, in pixels of 280×280, onto the page's pad as a hand with a `kind` of pointer would."""
+    from selenium.webdriver.common.action_chains import ActionBuilder
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+    from selenium.webdriver.common.by import By
+
+    pad = browser.find_element(By.ID, "pad")
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", pad)
+    width = pad.rect["width"]
+    for stroke in strokes:
+        actions = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=5)
+        places = [(round((x - 140) * width / 280), round((y - 140) * width / 280)) for x, y in stroke]
+        actions.pointer_action.move_to(pad, *places[0])
+        actions.pointer_action.pointer_down()
+        for place in places[1:]:
+            actions.pointer_action.move_to(pad, *place)
+        actions.pointer_action.pointer_up()
+        actions.perform()

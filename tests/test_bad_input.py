@@ -58,6 +58,7 @@ CASES = {
     "train labels are negative": (fit(split(labels=LABELS - 1)), ["train.labels", "from -1"]),
     "train images are elsewhere": (fit(split(IMAGES.to("meta"))), ["train", "meta"]),
     "test is a dictionary": (fit(test={}), ["test", "dict", "Split"]),
+    "test images are elsewhere": (fit(test=split(IMAGES.to("meta"))), ["test.images", "meta", "cpu"]),
     "test is empty": (fit(test=split(IMAGES[:0], LABELS[:0])), ["test.images", "[0, 1, 28, 28]"]),
     "test labels reach 255": (fit(test=split(labels=LABELS + 252)), ["test.labels", "255"]),
     "epochs is 0": (fit(epochs=0), ["epochs", "0", "1 or more"]),
@@ -128,8 +129,8 @@ def test_a_refusal_changes_nothing(capsys):
     assert capsys.readouterr().out == ""
 
 
-def exploding(model, lr):
-    """Return an optimizer whose second step makes the weights infinite."""
+def exploding_at(fatal):
+    """Return an `optimizers` whose step number `fatal` makes the weights infinite."""
 
     class Explode(torch.optim.SGD):
         steps = 0
@@ -137,11 +138,12 @@ def exploding(model, lr):
         def step(self):
             self.steps += 1
             for p in self.param_groups[0]["params"]:
-                p.data.mul_(math.inf if self.steps == 2 else 1)
+                p.data.mul_(math.inf if self.steps == fatal else 1)
 
-    return [Explode(model.parameters(), lr)]
+    return lambda model, lr: [Explode(model.parameters(), lr)]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(small):
-    with pytest.raises(FloatingPointError, match=r"epoch 1, step 3: the loss is nan; try a lower lr than 0\.1"):
-        utils.fit(Net(), *small, epochs=2, optimizers=exploding, lr=0.1)
+@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (10, "step 10: the loss on the test images")])
+def test_a_loss_that_is_not_finite_stops_the_run(small, fatal, words):
+    with pytest.raises(FloatingPointError, match=rf"epoch 1, {words} is nan; try a lower lr than 0\.1"):
+        utils.fit(Net(), *small, epochs=2, optimizers=exploding_at(fatal), lr=0.1)

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import http.client
 import os
 import shutil
 import subprocess
@@ -138,13 +139,14 @@ def test_nothing_there_is_downloaded(tmp_path, online, mnist):
     assert len(online) == 4
 
 
-def test_the_second_mirror_is_asked_when_the_first_fails(tmp_path, monkeypatch, mnist):
+@pytest.mark.parametrize("error", [OSError(), RuntimeError("not found or corrupted"), http.client.IncompleteRead(b"")])
+def test_the_second_mirror_is_asked_when_the_first_fails(tmp_path, monkeypatch, mnist, error):
     asked = []
 
     def download(url, folder, md5):
         asked.append(url)
         if url.startswith(utils.MNIST.mirrors[0]):
-            raise RuntimeError("File not found or corrupted.")
+            raise error
         shutil.copy(ARCHIVES / url.rsplit("/", 1)[1], folder)
 
     monkeypatch.setattr(utils, "download_url", download)

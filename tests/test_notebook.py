@@ -96,7 +96,8 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 
 def test_every_plot_is_in_it_once(code):
-    plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")] + ["seeds.plot("]
+    plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")]
+    plots += ["seeds.plot(", "picture.plot_reading("]
     source = "\n".join(cell.source for cell in code)
     assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)

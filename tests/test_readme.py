@@ -10,7 +10,9 @@ import notebook as tool
 from conftest import ROOT
 
 import utils
-from experiments import search, seeds, study
+from deploy import page, to_onnx
+from experiments import elsewhere, search, seeds, study
+from experiments import page as page_speed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -58,6 +60,30 @@ def test_the_recipe_is_the_best_of_the_search():
     assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
     del best["schedule"]
     assert best == {name: recipe[name] for name in best}
+
+
+def test_the_digits_from_elsewhere_are_those_of_the_csv():
+    rows = study.read(elsewhere.CSV)
+    assert len(rows) >= 5
+    for row in rows:
+        images, correct = int(row["images"]), int(row["correct"])
+        assert f"| {row['digits']} | {images:,} | {100 * correct / images:.1f} % |" in README
+
+
+def test_onnx_and_page_are_as_large_and_quick_as_the_csvs_say():
+    (model,), (shown,) = study.read(to_onnx.CSV), study.read(page_speed.CSV)
+    assert shown["bytes"] == str(page.PAGE.stat().st_size)
+    text = " ".join(README.split())
+    for quoted in (
+        f"one file of {int(shown['bytes']) / 1000:.0f} kB",
+        f"A forward pass takes {shown['forward_ms']} ms",
+        f"sets off {shown['point_ms']} ms",
+        f"mnist_6k.onnx), {int(model['bytes']) / 1000:.0f} kB",
+        f"On all {int(model['images']):,} test images",
+        f"no logit differs by more than {model['largest_difference']}",
+        f"One image takes {model['onnxruntime_ms']} ms on one thread, in PyTorch {model['torch_ms']} ms",
+    ):
+        assert quoted in text
 
 
 def test_what_the_tests_try_is_counted():

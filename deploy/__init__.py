@@ -1,0 +1,25 @@
+"""What to do with the trained network: give it a picture, export it, put it into a page."""
+
+from pathlib import Path
+
+import torch
+
+from model import Net
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ROOT / "mnist_6k.pt"
+
+
+def load_net(path=WEIGHTS):
+    """Return `Net` with the weights in the file `path`, in evaluation mode. Raises ValueError where they do not fit.
+
+    Nothing in the file can run code: it is loaded with `weights_only=True`.
+    """
+    net = Net()
+    try:
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch has many ways to say it
+        raise ValueError(f"{path} holds no weights of this network; the notebook and `make save` write some") from error
+    return net.eval()

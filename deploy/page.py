@@ -1,0 +1,93 @@
+"""Build deploy/draw.html, the page to draw on, from deploy/draw.template.html and mnist_6k.pt: `make deploy`
+
+The page needs nothing but itself: the weights stand in it as base64, with BatchNorm folded into one factor and one
+summand a channel. Its content-security policy names its own style and script by their hashes and forbids all else.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from pathlib import Path
+
+import torch
+
+import utils
+from deploy import load_net
+
+HERE = Path(__file__).resolve().parent
+TEMPLATE, PAGE = HERE / "draw.template.html", HERE / "draw.html"
+
+
+def layers_of(model):
+    """Return the layers of `model` as dictionaries for the page, and all their numbers, float32 [n] on the CPU.
+
+    Raises ValueError where the page cannot do what a layer does.
+    """
+    layers, numbers = [], []
+
+    def keep(*tensors):
+        start = sum(t.numel() for t in numbers)
+        numbers.extend(t.detach().cpu().contiguous().flatten() for t in tensors)
+        return start
+
+    for name, stage in model.named_children():
+        for layer in stage:
+            if isinstance(layer, torch.nn.Conv2d):
+                outputs, kernel, padding = layer.out_channels, layer.kernel_size[0], layer.padding[0]
+                about = {"outputs": outputs, "kernel": kernel, "padding": padding, "groups": layer.groups}
+                layers.append({"type": "convolve", **about, "start": keep(layer.weight)})
+            elif isinstance(layer, torch.nn.BatchNorm2d):
+                factor = layer.weight / (layer.running_var + layer.eps).sqrt()
+                layers.append({"type": "normalize", "start": keep(factor, layer.bias - layer.running_mean * factor)})
+            elif isinstance(layer, torch.nn.ReLU):
+                layers.append({"type": "relu"})
+            elif isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d):
+                largest = isinstance(layer, torch.nn.MaxPool2d)
+                layers.append({"type": "pool", "kernel": layer.kernel_size, "largest": largest})
+            elif not isinstance(layer, torch.nn.Dropout):
+                raise ValueError(f"model has the layer {layer}, which the page does not know")
+        layers[-1]["ends"] = name
+    return layers, torch.cat(numbers)
+
+
+def hash_of(text):
+    """Return the hash of `text` as a content-security policy writes it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def build(model):
+    """Return the page with the weights of `model` in it, as text."""
+    layers, numbers = layers_of(model)
+    page = TEMPLATE.read_text(encoding="utf-8")
+    for name, value in {
+        "LAYERS": json.dumps(layers),
+        "NUMBERS": base64.b64encode(numbers.numpy().astype("<f4").tobytes()).decode(),
+        "MEAN": str(utils.MEAN),
+        "STD": str(utils.STD),
+    }.items():
+        page = page.replace(f"%{name}%", value)
+    for name, tag in (("STYLE_HASH", "style"), ("SCRIPT_HASH", "script")):
+        page = page.replace(f"%{name}%", hash_of(re.search(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)[1]))
+    return page
+
+
+class Shown:
+    """The page in a notebook, in a frame of its own, with the weights of `model`."""
+
+    def __init__(self, model, height=1250):
+        self.page, self.height = build(model), height
+
+    def _repr_html_(self):
+        style = f"width: 100%; height: {self.height}px; border: 0"
+        return f'<iframe title="Draw a digit" style="{style}" srcdoc="{html.escape(self.page)}"></iframe>'
+
+
+def main():
+    PAGE.write_text(build(load_net()), encoding="utf-8")
+    print(f"{PAGE.name}: {PAGE.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

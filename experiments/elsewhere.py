@@ -1,0 +1,92 @@
+"""How well are digits from elsewhere read? `make elsewhere`
+
+The network has only ever seen MNIST. Here `deploy.picture.predict` reads digits that other people wrote, digits that
+fonts print, and the pictures that this repository carries. A row a set goes to experiments/elsewhere.csv.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image, ImageDraw, ImageFont  # noqa: E402
+
+import utils  # noqa: E402
+from deploy import ROOT, load_net  # noqa: E402
+from deploy.picture import predict  # noqa: E402
+from deploy.pictures import make  # noqa: E402
+
+CSV = HERE / "elsewhere.csv"
+FIELDS = ("digits", "images", "correct")
+
+# matplotlib's own, so that they are the same everywhere.
+FONTS = (
+    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "Mono")),
+    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic")),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic")),
+    *("cmr10", "cmb10", "cmss10", "cmtt10", "cmti10"),
+)
+
+
+def printed(turn=0):
+    """Return the ten digits in each of `FONTS`, black on white and turned by `turn` degrees, with their labels."""
+    found = []
+    for name in FONTS:
+        font = ImageFont.truetype(make.FONTS / f"{name}.ttf", 120)
+        for digit in range(10):
+            image = Image.new("L", (220, 220), 255)
+            ImageDraw.Draw(image).text((110, 110), str(digit), fill=0, font=font, anchor="mm")
+            found.append((image.rotate(turn, Image.Resampling.BICUBIC, fillcolor=255), digit))
+    return found
+
+
+def handwritten():
+    """Return scikit-learn's digits (Alpaydin and Kaynak, 1998), scaled from 8×8 to 64×64, with their labels."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = [Image.fromarray(np.uint8(np.rint(image * 255 / 16))) for image in digits.images]
+    return [
+        (image.resize((64, 64), Image.Resampling.BICUBIC), label)
+        for image, label in zip(images, digits.target, strict=True)
+    ]
+
+
+def carried():
+    """Return the pictures of this repository with their labels."""
+    return [(make.HERE / name, digit) for name, (_, digit) in make.PICTURES.items()]
+
+
+def count(net, pairs):
+    """Return how many of `pairs`, pictures and their labels, `net` reads correctly."""
+    return sum(int(predict(net, picture).argmax()) == label for picture, label in pairs)
+
+
+def main():
+    torch.set_num_threads(1)
+    net = load_net()
+    _, test = utils.load_mnist(ROOT / "data")
+    _, accuracy = utils.evaluate(net, test)
+    sets = {
+        "MNIST's test images, through `predict`": list(zip(test.images, test.labels.tolist(), strict=True)),
+        "scikit-learn's digits": handwritten(),
+        f"printed, {len(FONTS)} fonts": printed(),
+        "the same, turned left by 15°": printed(15),
+        "the same, turned left by 30°": printed(30),
+        "the pictures of this repository": carried(),
+    }
+    rows = [("MNIST's test images, as they are", len(test.labels), round(accuracy * len(test.labels)))]
+    rows += [(name, len(pairs), count(net, pairs)) for name, pairs in sets.items()]
+    with CSV.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([FIELDS, *rows])
+    for name, images, correct in rows:
+        print(f"| {name} | {images:,} | {correct / images:.1%} |".replace("%", " %"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""The page to draw on, in a real browser: it computes what torch computes, and every button works."""
+
+import base64
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw
+
+import utils
+from deploy import load_net, page, picture
+from deploy.pictures.make import STROKES
+from model import Net
+
+BLANK = "Nothing drawn yet."
+
+
+@pytest.fixture(scope="module")
+def net():
+    return load_net()
+
+
+@pytest.fixture
+def open_page(browser):
+    """The page, opened from the disk; afterwards: it logged no error and asked for nothing else."""
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(page.PAGE.as_uri())
+    yield browser
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert set(asked) == {page.PAGE.as_uri()}
+
+
+def text_of(browser, name):
+    return browser.execute_script("return document.getElementById(arguments[0]).textContent", name)
+
+
+def pixels_on_pad(browser):
+    """Return what the page sees on its pad, uint8 [280, 280]."""
+    script = """
+        let text = "";
+        inkOnPad().forEach((value) => { text += String.fromCharCode(Math.round(255 * value)); });
+        return btoa(text);
+    """
+    content = base64.b64decode(browser.execute_script(script))
+    return np.frombuffer(content, dtype=np.uint8).reshape(280, 280)
+
+
+def seen(browser):
+    """Return the 28×28 pixels that the page makes of its pad, from 0 to 255."""
+    return browser.execute_script("return Array.from(prepare(inkOnPad(), 280, 280), (p) => Math.round(255 * p))")
+
+
+# --- What it computes ---
+
+
+def test_its_logits_are_those_of_torch(open_page, net, mnist):
+    images = mnist[1].images[:500].cpu()
+    pixels = (images.flatten(1).float() / 255).tolist()
+    script = "return arguments[0].map((pixels) => Array.from(forward(pixels).logits))"
+    logits = torch.tensor(open_page.execute_script(script, pixels))
+    expected = utils.compute_logits(net, images)
+    assert (logits - expected).abs().max() < 1e-4
+    assert torch.equal(logits.argmax(dim=1), expected.argmax(dim=1))
+
+
+def test_its_feature_maps_are_those_of_torch(open_page, net, mnist):
+    image = mnist[1].images[:1].cpu()
+    kept = {}
+    hooks = [
+        stage.register_forward_hook(lambda _, inputs, output, name=name: kept.update({name: output[0]}))
+        for name, stage in net.named_children()
+    ]
+    utils.compute_logits(net, image)
+    for hook in hooks:
+        hook.remove()
+    script = "return forward(arguments[0]).stages.map(({ name, data }) => [name, Array.from(data)])"
+    stages = dict(open_page.execute_script(script, (image.flatten().float() / 255).tolist()))
+    assert list(stages) == list(kept)
+    for name, values in stages.items():
+        torch.testing.assert_close(torch.tensor(values), kept[name].flatten(), atol=1e-4, rtol=1e-4)
+
+
+# --- What it reads ---
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_drawn_digit_is_read_as_predict_reads_it(open_page, net, digit):
+    draw(open_page, STROKES[digit])
+    assert re.fullmatch(rf"It reads {digit}, \d+ % sure\.", text_of(open_page, "verdict"))
+    pad = pixels_on_pad(open_page)
+    ours = picture.center_ink(picture.find_ink(picture.read_picture(pad)))
+    theirs = torch.tensor(seen(open_page)).view(1, 1, 28, 28)
+    assert (ours.int() - theirs).abs().max() <= 1
+    shown = open_page.execute_script("return [...document.querySelectorAll('#bars li')].map((li) => li.textContent)")
+    chances = [float(line[1:].replace("%", "")) for line in shown]
+    np.testing.assert_allclose(chances, 100 * picture.predict(net, pad).numpy(), atol=0.2)
+
+
+def test_a_finger_draws_too(open_page):
+    draw(open_page, STROKES[3], kind="touch")
+    assert text_of(open_page, "verdict").startswith("It reads 3, ")
+
+
+def test_a_pen_draws_too(open_page):
+    draw(open_page, STROKES[4], kind="pen")
+    assert text_of(open_page, "verdict").startswith("It reads 4, ")
+
+
+def test_every_stroke_changes_bars_picture_and_maps(open_page):
+    canvases = "return [...document.querySelectorAll('#seen, .channels canvas')].map((c) => c.toDataURL())"
+    states = [open_page.execute_script(canvases)]
+    for stroke in STROKES[4]:
+        draw(open_page, [stroke])
+        states.append(open_page.execute_script(canvases))
+    assert len(states[0]) == 1 + 8 + 16 + 8 + 32 + 10
+    for before, after in itertools.pairwise(states):
+        assert before[0] != after[0]
+        assert sum(a != b for a, b in zip(before, after, strict=True)) > 40
+
+
+def test_the_bars_are_as_long_as_the_chances(open_page):
+    draw(open_page, [STROKES[5][0][:6]])
+    script = """
+        return [...document.querySelectorAll('#bars li')].map((li) => [
+          li.querySelector('.bar').getBoundingClientRect().width / li.querySelector('.track').clientWidth,
+          parseFloat(li.lastChild.textContent) / 100])
+    """
+    for width, chance in open_page.execute_script(script):
+        assert width == pytest.approx(chance, abs=0.01)
+
+
+# --- Buttons and keys ---
+
+
+def press(browser, name):
+    browser.find_element("id", name).click()
+
+
+def test_undo_takes_back_a_stroke_and_clear_all(open_page):
+    assert text_of(open_page, "verdict") == BLANK
+    press(open_page, "undo")
+    draw(open_page, STROKES[4][:1])
+    one = pixels_on_pad(open_page)
+    draw(open_page, STROKES[4][1:])
+    assert (pixels_on_pad(open_page) != one).any()
+    press(open_page, "undo")
+    assert (pixels_on_pad(open_page) == one).all()
+    press(open_page, "clear")
+    assert not pixels_on_pad(open_page).any()
+    assert text_of(open_page, "verdict") == BLANK
+    assert set(open_page.execute_script("return [...document.querySelectorAll('.bar')].map((b) => b.style.width)")) == {
+        "0%"
+    }
+
+
+def test_the_keyboard_draws_undoes_and_clears(open_page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    pad = open_page.find_element("id", "pad")
+    open_page.execute_script("arguments[0].focus()", pad)
+
+    def keys(*sequence):
+        ActionChains(open_page).send_keys(*sequence).perform()
+
+    keys(*[Keys.ARROW_UP] * 9, Keys.SPACE, *[Keys.ARROW_DOWN] * 18, Keys.SPACE)
+    assert text_of(open_page, "verdict").startswith("It reads 1, ")
+    assert "1 stroke" in pad.get_attribute("aria-label")
+    keys(Keys.BACKSPACE)
+    assert text_of(open_page, "verdict") == BLANK
+    keys(Keys.SPACE, *[Keys.ARROW_LEFT] * 5, Keys.SPACE, Keys.DELETE)
+    assert text_of(open_page, "verdict") == BLANK
+    assert "no strokes" in pad.get_attribute("aria-label")
+
+
+def test_everything_can_be_reached_with_the_tab_key_and_has_a_name(open_page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    reached = []
+    for _ in range(3):
+        ActionChains(open_page).send_keys(Keys.TAB).perform()
+        reached.append(open_page.switch_to.active_element.get_attribute("id"))
+    assert reached == ["pad", "undo", "clear"]
+    unnamed = "return [...document.querySelectorAll('[role=img]')].filter((e) => !e.getAttribute('aria-label')).length"
+    assert open_page.execute_script(unnamed) == 0
+    assert open_page.find_element("id", "verdict").get_attribute("aria-live") == "polite"
+
+
+# --- How it looks ---
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1400])
+def test_it_fits_the_screen(open_page, width):
+    size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 700}
+    open_page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert open_page.execute_script("return document.documentElement.scrollWidth") <= width
+        draw(open_page, STROKES[7])
+        assert text_of(open_page, "verdict").startswith("It reads 7, ")
+    finally:
+        open_page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def luminance(colour):
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_by_day_and_by_night(open_page, scheme):
+    """A contrast of at least 4.5, as WCAG 2.1 asks for at level AA."""
+    feature = [{"name": "prefers-color-scheme", "value": scheme}]
+    open_page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    try:
+        script = "return ['body', 'p', 'h1', 'button'].map((s) => getComputedStyle(document.querySelector(s)).color)"
+        texts = open_page.execute_script(script)
+        paper = luminance(open_page.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    finally:
+        open_page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert (paper > 0.5) == (scheme == "light")
+    for text in map(luminance, texts):
+        assert (max(text, paper) + 0.05) / (min(text, paper) + 0.05) >= 4.5
+
+
+def test_its_policy_forbids_what_is_not_its_own(open_page):
+    script = """
+        const done = arguments[arguments.length - 1];
+        fetch("https://example.org").then(() => done("fetched"), () => done("refused"));
+    """
+    assert open_page.execute_async_script(script) == "refused"
+    open_page.execute_script("""
+        const script = document.createElement("script");
+        script.textContent = "window.broken = true";
+        document.body.append(script);
+    """)
+    assert open_page.execute_script("return window.broken === undefined")
+    refused = [entry["message"] for entry in open_page.get_log("browser")]
+    assert len([message for message in refused if "Content Security Policy" in message]) >= 2
+    open_page.get_log("performance")
+    open_page.refresh()
+
+
+# --- How it is built ---
+
+
+def test_the_committed_page_is_the_one_that_is_built(net):
+    assert page.PAGE.read_text(encoding="utf-8") == page.build(net)
+
+
+def test_it_names_no_address_and_no_placeholder():
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|src=|href=|url\(|@import", text)
+    assert not re.search(r"%[A-Z_]+%", text)
+    assert "default-src 'none'" in text
+
+
+def test_a_layer_that_the_page_does_not_know_is_refused():
+    model = Net()
+    model.shrink[1] = torch.nn.Tanh()
+    with pytest.raises(ValueError, match=r"layer Tanh\(\), which the page does not know"):
+        page.build(model)

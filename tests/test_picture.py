@@ -1,0 +1,293 @@
+"""Your own picture: whatever it is, it becomes a digit as MNIST has them, or one clear sentence."""
+
+import io
+import os
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import utils
+from deploy import load_net, picture
+from deploy.pictures import make
+from experiments import elsewhere, study
+from model import Net
+
+
+@pytest.fixture(scope="module")
+def net():
+    return load_net()
+
+
+@pytest.fixture(scope="module")
+def five():
+    """Ink of a five, float [140, 100] from 0 to 1, off the middle."""
+    return make.draw(5, (100, 140), 9, (5, 40, 90), np.random.default_rng(0))
+
+
+def read(net, image):
+    return int(picture.predict(net, image).argmax())
+
+
+# --- What the repository carries ---
+
+
+@pytest.mark.parametrize(("name", "digit"), [(name, digit) for name, (_, digit) in make.PICTURES.items()])
+def test_the_pictures_of_the_repository_are_read(net, name, digit):
+    probabilities = picture.predict(net, make.HERE / name)
+    assert probabilities.shape == (10,)
+    assert probabilities.dtype == torch.float32
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert int(probabilities.argmax()) == digit
+
+
+@pytest.mark.parametrize("seed", range(len(make.PICTURES)))
+def test_the_pictures_are_those_that_the_script_makes(seed):
+    name, (function, _) = list(make.PICTURES.items())[seed]
+    made = picture.read_picture(function(np.random.default_rng(seed)))
+    there = picture.read_picture(make.HERE / name)
+    assert made.shape == there.shape
+    assert np.abs(made - there).mean() < 0.02  # JPEG loses something
+
+
+def test_the_printed_digits_are_read_as_the_csv_says(net):
+    rows = {row["digits"]: row for row in study.read(elsewhere.CSV)}
+    pairs = elsewhere.printed()
+    row = rows[f"printed, {len(elsewhere.FONTS)} fonts"]
+    assert (row["images"], row["correct"]) == (str(len(pairs)), str(elsewhere.count(net, pairs)))
+
+
+# --- Any form ---
+
+
+def in_mode(ink, mode):
+    grey = Image.fromarray(np.uint8(255 * (1 - ink)))
+    if mode == "I;16":
+        return Image.fromarray(np.uint16(65535 * (1 - ink)))
+    if mode in {"RGBA", "LA"}:  # black ink on nothing
+        layers = [Image.new("L", grey.size, 0)] * (len(mode) - 1)
+        return Image.merge(mode, [*layers, Image.fromarray(np.uint8(255 * ink))])
+    return grey.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16", "RGBA", "LA"])
+def test_any_mode_is_read(net, five, mode):
+    assert read(net, in_mode(five, mode)) == 5
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "webp", "tiff"])
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_any_file_is_read(net, five, tmp_path, suffix, kind):
+    path = tmp_path / f"five.{suffix}"
+    in_mode(five, "RGB").save(path)
+    assert read(net, kind(path)) == 5
+
+
+ARRAYS = {
+    "uint8": lambda ink: np.uint8(255 * ink),
+    "bool": lambda ink: ink > 0.5,
+    "uint16": lambda ink: np.uint16(65535 * ink),
+    "float32": lambda ink: ink.astype(np.float32),
+    "float64": lambda ink: ink,
+    "float16": lambda ink: ink.astype(np.float16),
+    "one channel first": lambda ink: np.uint8(255 * ink)[None],
+    "one channel last": lambda ink: np.uint8(255 * ink)[..., None],
+    "grey and opacity": lambda ink: np.uint8(255 * np.stack([0 * ink, ink], axis=-1)),
+    "three channels": lambda ink: np.repeat(ink[..., None], 3, axis=-1),
+    "four channels": lambda ink: np.uint8(255 * np.stack([ink * 0, ink * 0, ink * 0, ink], axis=-1)),
+    "tensor": lambda ink: torch.from_numpy(ink),
+    "tensor, one channel": lambda ink: torch.from_numpy(np.uint8(255 * ink))[None],
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("inverted", [False, True])
+def test_any_array_is_read_whichever_is_the_ink(net, five, kind, inverted):
+    if inverted and ("four" in kind or "opacity" in kind):
+        pytest.skip("ink and paper are told apart by opacity")
+    assert read(net, ARRAYS[kind](1 - five if inverted else five)) == 5
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (220, 30, 30), (240, 240, 40)])
+def test_transparent_pictures_are_read_whatever_the_ink(net, five, colour):
+    layers = [Image.new("L", (100, 140), value) for value in colour]
+    assert read(net, Image.merge("RGBA", [*layers, Image.fromarray(np.uint8(255 * five))])) == 5
+
+
+@pytest.mark.parametrize("size", [(28, 28), (30, 45), (64, 64), (300, 200), (1500, 2100)])
+def test_any_size_is_read(net, five, size):
+    assert read(net, in_mode(five, "L").resize(size, Image.Resampling.LANCZOS)) == 5
+
+
+def test_a_picture_is_turned_as_the_camera_says(net, five, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned right by 90°
+    in_mode(five, "L").rotate(90, expand=True).save(tmp_path / "five.jpg", exif=exif)
+    assert read(net, tmp_path / "five.jpg") == 5
+
+
+def test_shadow_grain_and_specks_do_not_matter(net, five):
+    generator = np.random.default_rng(1)
+    scene = (1 - 0.7 * five) * np.linspace(1, 0.4, 100) + generator.normal(0, 0.03, five.shape)
+    scene[5:7, 5:7] = scene[130:132, 90:92] = 0
+    assert read(net, np.clip(scene, 0, 1)) == 5
+
+
+def test_mnist_s_own_images_come_through(net, mnist):
+    images, labels = mnist[1].images[:400].cpu(), mnist[1].labels[:400].cpu()
+    prepared = torch.cat([picture.center_ink(picture.find_ink(picture.read_picture(image))) for image in images])
+    assert (prepared.float() - images.float()).abs().mean() < 3
+    direct = utils.compute_logits(net, images).argmax(dim=1)
+    assert (utils.compute_logits(net, prepared).argmax(dim=1) == direct).float().mean() > 0.99
+    assert (direct == labels).float().mean() > 0.98
+
+
+def test_it_works_in_training_mode_and_leaves_it(net, five):
+    net.train()
+    try:
+        before = picture.predict(net, five)
+        assert net.training
+    finally:
+        net.eval()
+    assert torch.equal(picture.predict(net, five), before)
+
+
+# --- The steps ---
+
+
+@pytest.mark.parametrize(("n", "into"), [(20, 20), (37, 20), (7, 20), (200, 13), (1, 1), (1, 20)])
+def test_shares_are_means_that_lose_nothing(n, into):
+    shares = picture.shares(n, into)
+    assert shares.shape == (into, n)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(shares.sum(axis=0), into / n)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_the_box_is_20_and_its_centre_of_mass_in_the_middle(digit):
+    ink = make.draw(digit, (300, 300), 20, (60, 20, 200), np.random.default_rng(0))
+    image = picture.center_ink(ink)
+    assert image.shape == (1, 1, 28, 28)
+    assert image.dtype == torch.uint8
+    assert image.max() == 255
+    mass = image[0, 0].double()
+    rows, columns = (torch.where(mass.sum(dim=dim) > 0)[0] for dim in (1, 0))
+    assert max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 == 20
+    places = torch.arange(28)
+    for dim in (0, 1):
+        assert (mass.sum(dim=dim) * places).sum() / mass.sum() == pytest.approx(14, abs=0.5)
+
+
+def test_otsu_splits_between_two_heaps():
+    values = np.concatenate([np.random.default_rng(0).normal(0.2, 0.02, 900), np.full(100, 0.8)])
+    assert 0.25 < picture.split_in_two(values) < 0.8
+
+
+# --- Bad pictures ---
+
+
+def file_of(content):
+    def make_it(folder):
+        path = folder / "bad.png"
+        path.write_bytes(content)
+        return path
+
+    return make_it
+
+
+def png():
+    content = io.BytesIO()
+    Image.effect_noise((60, 60), 80).save(content, "png")
+    return content.getvalue()
+
+
+def grain(_):
+    return np.clip(np.random.default_rng(0).normal(0.5, 0.05, (90, 90)), 0, 1)
+
+
+BAD = {
+    "no file": (lambda folder: folder / "none.png", FileNotFoundError, "none.png"),
+    "a folder": (lambda folder: folder, IsADirectoryError, ""),
+    "an empty file": (file_of(b""), ValueError, "bad.png is no picture"),
+    "a text": (file_of(b"seven"), ValueError, "bad.png is no picture"),
+    "half a picture": (file_of(png()[:400]), ValueError, "bad.png is no picture"),
+    "a picture with a damaged part": (file_of(png()[:60] + b"xxxx" + png()[64:]), ValueError, "bad.png is no picture"),
+    "nothing": (lambda _: None, ValueError, "image is a NoneType"),
+    "a number": (lambda _: 7, ValueError, "image is a int"),
+    "a list": (lambda _: [[0, 1]], ValueError, "image is a list"),
+    "one row": (lambda _: np.zeros(28), ValueError, r"shape \[28\]"),
+    "a batch": (lambda _: np.zeros((2, 1, 28, 28)), ValueError, r"shape \[2, 1, 28, 28\]"),
+    "five channels": (lambda _: np.zeros((9, 9, 5)), ValueError, r"shape \[9, 9, 5\]"),
+    "an empty array": (lambda _: np.zeros((0, 28)), ValueError, r"shape \[0, 28\]"),
+    "int64": (lambda _: np.eye(28, dtype=np.int64), ValueError, "dtype int64"),
+    "complex numbers": (lambda _: np.eye(28, dtype=complex), ValueError, "dtype complex128"),
+    "floats up to 255": (lambda _: 255.0 * np.eye(28), ValueError, "floats from 0.0 to 255.0"),
+    "negative floats": (lambda _: -np.eye(28), ValueError, "floats from -1.0"),
+    "NaN": (lambda _: np.full((28, 28), np.nan), ValueError, "floats from nan"),
+    "white": (lambda _: Image.new("RGB", (90, 90), "white"), ValueError, "nothing in the image"),
+    "black": (lambda _: np.zeros((90, 90), dtype=np.uint8), ValueError, "nothing in the image"),
+    "grey of 16 bits": (lambda _: Image.new("I;16", (90, 90), 900), ValueError, "nothing in the image"),
+    "one pixel": (lambda _: np.zeros((1, 1), dtype=np.uint8), ValueError, "nothing in the image"),
+    "transparent": (lambda _: Image.new("RGBA", (90, 90), (0, 0, 0, 0)), ValueError, "nothing in the image"),
+    "grain": (grain, ValueError, "nothing in the image"),
+    "a shadow": (lambda _: np.linspace(0.4, 0.7, 8100).reshape(90, 90), ValueError, "nothing in the image"),
+    "no pixels": (lambda _: Image.new("L", (0, 9)), ValueError, "0×9 pixels"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_picture_is_refused_in_one_sentence(net, tmp_path, case):
+    picture_of, error, words = BAD[case]
+    with pytest.raises(error, match=words or re.escape(str(tmp_path))):
+        picture.predict(net, picture_of(tmp_path))
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(net, tmp_path, monkeypatch):
+    Image.new("L", (300, 300)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"bomb.png is no picture that can be read: .*decompression bomb"):
+        picture.predict(net, tmp_path / "bomb.png")
+
+
+# --- The weights ---
+
+
+class Hostile:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("kind", ["text", "another network", "hostile"])
+def test_weights_that_do_not_fit_are_refused(tmp_path, kind):
+    path, mark = tmp_path / "weights.pt", tmp_path / "mark"
+    content = {"another network": torch.nn.Linear(2, 2).state_dict(), "hostile": {"edges": Hostile(mark)}}
+    if kind == "text":
+        path.write_text("weights")
+    else:
+        torch.save(content[kind], path)
+    with pytest.raises(ValueError, match=r"weights.pt holds no weights of this network"):
+        load_net(path)
+    assert not mark.exists()
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt"):
+        load_net(tmp_path / "none.pt")
+
+
+def test_the_command_reads_pictures(capsys, monkeypatch):
+    path = str(make.HERE / "tablet.png")
+    monkeypatch.setattr("sys.argv", ["picture.py", path])
+    picture.main()
+    assert re.fullmatch(rf"{re.escape(path)}: 8, \d+\.\d% sure\n", capsys.readouterr().out)
+
+
+def test_the_net_is_ready_to_use():
+    net = load_net()
+    assert isinstance(net, Net)
+    assert not net.training

@@ -1,0 +1,31 @@
+"""Open headless Chromium, for the tests and measurements of what is shown in a browser."""
+
+import shutil
+
+FLAGS = (
+    *("headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"),
+    *("disable-component-update", "disable-sync", "hide-scrollbars"),
+    *("touch-events=enabled", "force-device-scale-factor=1"),
+)
+MISSING = "needs chromium and chromedriver (on Debian: apt install chromium chromium-driver)"
+
+
+def has_chrome():
+    """Return whether this machine has Chromium's driver."""
+    return shutil.which("chromedriver") is not None
+
+
+def open_chrome():
+    """Return a Selenium driver of headless Chromium, a context manager. Raises RuntimeError where there is none."""
+    if not has_chrome():
+        raise RuntimeError(MISSING)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for flag in FLAGS:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    # Named, since Selenium would otherwise look for one in the network.
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    chrome.set_window_size(1000, 1400)
+    return chrome

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +71,8 @@ def main():
         execute(notebook, ROOT)
     except CellExecutionError as error:
         sys.exit(f"\n{NOTEBOOK.name} stopped at a cell that failed:\n{error}")
+    except DeadKernelError:
+        sys.exit(f"\n{NOTEBOOK.name}: its kernel was killed. The same command goes on after the last whole epoch.")
     if target == "save":
         nbformat.write(notebook, NOTEBOOK)
         CURVES.write_bytes(curves(notebook))

@@ -656,6 +656,31 @@ class Checkpoint:
 # --- The whole run ---------------------------------------------------------------------------------------------------
 
 
+def run_epoch(trainer, test, epoch, draw_affines, generator):
+    """Train one epoch and look at `test`; return the row of the history, a dictionary, and what was printed, text."""
+    start = time.perf_counter()
+    title = f"EPOCH: {epoch}"
+    print(title)
+    order = shuffled_batches(len(trainer.split.labels), len(trainer.rows), generator)
+    affines = draw_affines(generator=generator)
+    train_loss, train_accuracy, bar = train_epoch(trainer, (epoch - 1) * len(order), order, affines)
+    test_loss, test_accuracy = evaluate(trainer.averaged, test)
+    if not math.isfinite(test_loss):
+        raise FloatingPointError(f"step {len(order)}: the loss on the test images is {test_loss}")
+    correct, total = round(test_accuracy * len(test.labels)), len(test.labels)
+    verdict = f"Test set: Average loss: {test_loss:.4f}, Accuracy: {correct}/{total} ({100 * test_accuracy:.2f}%)\n"
+    print(verdict)
+    row = {
+        "epoch": epoch,
+        "train_loss": train_loss,
+        "train_accuracy": train_accuracy,
+        "test_loss": test_loss,
+        "test_accuracy": test_accuracy,
+        "seconds": time.perf_counter() - start,
+    }
+    return row, f"{title}\n{bar}\n{verdict}\n"
+
+
 def fit(
     model,
     train,
@@ -716,27 +741,11 @@ def fit(
     ended = copy.deepcopy(model.state_dict())  # the averaged weights after the last whole epoch
     try:
         for epoch in range(len(history) + 1, epochs + 1):
-            print(f"EPOCH: {epoch}")
-            start = time.perf_counter()
-            order = shuffled_batches(len(train.labels), batch_size, generator)
             now = strength[0] + (strength[1] - strength[0]) * (epoch - 1) / max(1, epochs - 1)
-            affines = augment(len(train.labels), now, generator=generator)
-            train_loss, train_accuracy, bar = train_epoch(trainer, (epoch - 1) * steps, order, affines)
-            test_loss, test_accuracy = evaluate(model, test)
-            if not math.isfinite(test_loss):
-                raise FloatingPointError(f"step {steps}: the loss on the test images is {test_loss}")
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "train_accuracy": train_accuracy,
-                "test_loss": test_loss,
-                "test_accuracy": test_accuracy,
-                "seconds": time.perf_counter() - start,
-            }
-            verdict = tell_epoch(row, len(test.labels))
-            print(verdict)
+            draw_affines = functools.partial(augment, len(train.labels), now)
+            row, lines = run_epoch(trainer, test, epoch, draw_affines, generator)
             history.append(row | (extra(trainer) if extra else {}))
-            log.append(f"EPOCH: {epoch}\n{bar}\n{verdict}\n")
+            log.append(lines)
             ended = copy.deepcopy(model.state_dict())
             if kept and epoch < epochs:
                 kept.save(trainer, generator, history, log)
@@ -750,13 +759,6 @@ def fit(
     if kept:
         kept.remove()
     return history
-
-
-def tell_epoch(row, total):
-    """Return the log line of `row`, an epoch of the history, where `total` is the number of test images."""
-    accuracy = row["test_accuracy"]
-    correct = round(accuracy * total)
-    return f"Test set: Average loss: {row['test_loss']:.4f}, Accuracy: {correct}/{total} ({100 * accuracy:.2f}%)\n"
 
 
 # --- Plots -----------------------------------------------------------------------------------------------------------

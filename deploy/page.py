@@ -76,7 +76,7 @@ def build(model):
 class Shown:
     """The page in a notebook, in a frame of its own, with the weights of `model`."""
 
-    def __init__(self, model, height=1250):
+    def __init__(self, model, height=1350):
         self.page, self.height = build(model), height
 
     def _repr_html_(self):

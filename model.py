@@ -43,8 +43,8 @@ class Net(nn.Module):
 
     def __init__(self, dropout=0.0):
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1")
+        if not (isinstance(dropout, int | float) and 0 <= dropout < 1):
+            raise ValueError(f"dropout is {dropout!r}; it must be a number, at least 0 and below 1")
         self.edges = nn.Sequential(
             *block(conv3x3(1, 8), dropout=dropout),
             *block(conv3x3(8, 8), dropout=dropout),

@@ -12,10 +12,12 @@ import gzip
 import hashlib
 import http.client
 import inspect
+import io
 import itertools
 import math
 import os
 import pickle
+import reprlib
 import statistics
 import sys
 import tempfile
@@ -61,10 +63,12 @@ def require(good, name, value, wanted):
     """Raise ValueError unless `good`, saying what `name` is and what it must be."""
     if not good:
         if isinstance(value, torch.Tensor):
-            value = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)} on {value.device}"
-        elif not isinstance(value, str):
-            value = repr(value)
-        raise ValueError(f"{name} is {value}; it must be {wanted}")
+            found = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)} on {value.device}"
+        elif isinstance(value, str | int | float | list | tuple):
+            found = reprlib.repr(value)
+        else:
+            found = f"of type {type(value).__name__}"
+        raise ValueError(f"{name} is {found}; it must be {wanted}")
 
 
 def is_number(value, low, high=math.inf):
@@ -92,18 +96,20 @@ def require_images(name, images, device=None):
 
 def require_split(name, split, device=None):
     """Raise ValueError unless `split` is a `Split` as its class says, labels from 0 to 9, and on `device` if given."""
-    require(isinstance(split, Split), name, type(split).__name__, "a Split of images and labels")
+    require(isinstance(split, Split), name, split, "a Split of images and labels")
     require_images(f"{name}.images", split.images, device)
     labels = split.labels
     good = isinstance(labels, torch.Tensor) and labels.dtype == torch.int64 and labels.shape == split.images.shape[:1]
     good = good and labels.device == split.images.device
     require(good, f"{name}.labels", labels, f"an int64 tensor [{len(split.images)}] on {split.images.device}")
     low, high = labels.min().item(), labels.max().item()
-    require(0 <= low <= high <= 9, f"{name}.labels", f"from {low} to {high}", "from 0 to 9")
+    require(0 <= low <= high <= 9, f"the range of {name}.labels", [low, high], "within 0 to 9")
 
 
 def require_recipe(recipe):
-    """Raise ValueError unless the numbers in `recipe`, a dictionary of the arguments of `fit`, are in range."""
+    """Raise ValueError unless the arguments of `fit` in the dictionary `recipe` are functions and numbers in range."""
+    for name in ("optimizers", "schedule", "augment"):
+        require(callable(recipe[name]), name, recipe[name], "a function")
     require_count("epochs", recipe["epochs"])
     require_count("batch_size", recipe["batch_size"])
     lr, averaging, strength, seed = (recipe[name] for name in ("lr", "averaging", "strength", "seed"))
@@ -339,13 +345,14 @@ class Muon(torch.optim.Optimizer):
     def step(self):
         for group in self.param_groups:
             directions = []
-            for weight in group["params"]:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            for weight in weights:
                 if weight not in self.state:
                     self.state[weight]["velocity"] = torch.zeros_like(weight)
                 velocity = self.state[weight]["velocity"]
                 velocity.lerp_(weight.grad, 1 - group["momentum"])
                 directions.append(weight.grad.lerp(velocity, group["momentum"]).flatten(1))
-            for weight, direction in zip(group["params"], orthogonalize(directions), strict=True):
+            for weight, direction in zip(weights, orthogonalize(directions) if weights else [], strict=True):
                 rows, columns = direction.shape
                 step = direction.reshape(weight.shape) * max(1, rows / columns) ** 0.5
                 weight.sub_(group["lr"] * step)
@@ -399,6 +406,9 @@ class Trainer:
         self.rows = torch.zeros(batch_size, dtype=torch.int64, device=device)  # this step's images, by index
         self.affines = torch.zeros(len(split.labels), 2, 3, device=device)  # this epoch's, one an image
         self.optimizers = optimizers(self.model, lr)
+        good = isinstance(self.optimizers, list | tuple) and len(self.optimizers) > 0
+        good = good and all(isinstance(optimizer, torch.optim.Optimizer) for optimizer in self.optimizers)
+        require(good, "what optimizers returns", self.optimizers, "a list of torch.optim.Optimizer")
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         peaks = torch.tensor([group["lr"] for group in groups])
         self.rates = (shares[:, None] * peaks).to(device)  # [steps, groups]
@@ -564,11 +574,17 @@ def describe(value):
         bound = [*map(repr, value.args), *(f"{key}={item!r}" for key, item in value.keywords.items())]
         return f"{describe(value.func)} with {', '.join(bound)}"
     if callable(value):
-        source = ""
-        with contextlib.suppress(OSError, TypeError):  # typed at a prompt, or an object that can be called
-            source = inspect.getsource(value)
-        return f"{getattr(value, '__qualname__', type(value).__name__)} (source {checksum(source.encode())})"
+        name = f"{getattr(value, '__qualname__', type(value).__name__)} (source {checksum(source_of(value))})"
+        held = [describe(cell.cell_contents) for cell in getattr(value, "__closure__", None) or ()]
+        return f"{name} with {held}" if held else name
     return list(value) if isinstance(value, tuple) else value
+
+
+def source_of(value):
+    """Return the source of a function or class, bytes; none where it was typed at a prompt, or is an object."""
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(value).encode()
+    return b""
 
 
 def checksum(*contents):
@@ -581,8 +597,10 @@ def checksum(*contents):
 
 def identify(model, train, test, recipe):
     """Return what must be the same for a run to end as it would have without interruption, as plain data."""
+    own = {type(module) for module in model.modules() if not type(module).__module__.startswith("torch.")}
+    sources = [source_of(kind) for kind in sorted(own, key=lambda kind: kind.__qualname__)]
     return {name: describe(value) for name, value in recipe.items()} | {
-        "architecture": f"{type(model).__name__} (structure {checksum(str(model).encode())})",
+        "architecture": f"{type(model).__name__} (structure {checksum(str(model).encode(), *sources)})",
         "images": f"{len(train.images)} and {len(test.images)} (content {checksum(*train, *test)})",
         "device": train.images.device.type,
         "threads": torch.get_num_threads(),
@@ -591,26 +609,48 @@ def identify(model, train, test, recipe):
     }
 
 
+def pack(content):
+    """Return `content`, tensors and plain data, as bytes: their SHA-256, then what torch makes of them."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    return hashlib.sha256(file.getvalue()).digest() + file.getvalue()
+
+
+def unpack(packed):
+    """Return what was packed. Raises ValueError where a bit of it is another: torch itself would not notice."""
+    digest, content = packed[:32], packed[32:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("the checksum is wrong")
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
 class Checkpoint:
     """The file at `path` in which `fit` keeps a run, known by its `identity`, from one epoch to the next."""
 
+    PARTS = ("trainer", "generator", "random", "cuda", "history", "log")
+
     def __init__(self, path, identity):
-        self.path, self.identity = Path(path), identity
+        self.path, self.identity = Path(path).expanduser(), identity
         self.new = self.path.with_name(self.path.name + ".new")
 
     def resume(self, trainer, generator):
         """Take `trainer`, `generator` and torch's random states to where the file has them; return history and log.
 
-        Both are empty where there is no file. Raises ValueError where it is no checkpoint, or that of another run, and
-        says what differs. Nothing in it can run code: it is loaded with `weights_only=True`.
+        Both are empty where there is no file. Raises ValueError where it cannot be read, is no checkpoint, or that of
+        another run, and says what differs. Nothing in it can run code: it is loaded with `weights_only=True`.
         """
-        if not self.path.exists():
-            return [], []
         way_out = "delete it to start anew, or name another file"
         try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            there = saved["identity"]
-        except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], []
+        except OSError as error:
+            raise ValueError(f"checkpoint {self.path} cannot be read: {error.strerror}; name another file") from error
+        try:
+            saved = unpack(content)
+            there = dict(saved["identity"])
+            state, order, random, cuda, history, log = (saved[name] for name in self.PARTS)
+        except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(f"checkpoint {self.path} is torn, or none of ours: {way_out}") from error
         differing = [
             f"{name} is {there.get(name)} in it and {here} now"
@@ -619,31 +659,25 @@ class Checkpoint:
         ]
         if differing:
             raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}: {way_out}")
-        trainer.load(saved["trainer"])
-        generator.set_state(saved["generator"])
-        torch.set_rng_state(saved["random"])
-        torch.cuda.set_rng_state_all(saved["cuda"])
-        return saved["history"], saved["log"]
+        trainer.load(state)
+        generator.set_state(order)
+        torch.set_rng_state(random)
+        torch.cuda.set_rng_state_all(cuda)
+        return history, log
 
     def save(self, trainer, generator, history, log):
         """Write everything, whole or not at all. Where that is impossible, say so, and let training go on."""
-        content = {
-            "identity": self.identity,
-            "trainer": trainer.state(),
-            "generator": generator.get_state(),
-            "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),  # empty without one
-            "history": history,
-            "log": log,
-        }
+        random, cuda = torch.get_rng_state(), torch.cuda.get_rng_state_all()  # the latter empty without one
+        parts = trainer.state(), generator.get_state(), random, cuda, history, log
+        content = {"identity": self.identity} | dict(zip(self.PARTS, parts, strict=True))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.new.open("wb") as file:
-                torch.save(content, file)
+                file.write(pack(content))
                 file.flush()
                 os.fsync(file.fileno())
             self.new.replace(self.path)
-        except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+        except OSError as error:
             with contextlib.suppress(OSError):
                 self.new.unlink(missing_ok=True)
             print(f"Checkpoint {self.path} cannot be written: {error}. Training goes on; do not interrupt it.")
@@ -713,8 +747,9 @@ def fit(
 
     With a path as `checkpoint`, the run is kept there after every epoch but the last. Called again after whatever ended
     it, `fit` prints what was printed, goes on after the last epoch kept, and ends in the same weights and history, bit
-    for bit on the same machine, whatever weights `model` comes with. A complete run removes its checkpoint. Interrupted
-    (Ctrl-C, Stop), `fit` returns the history so far, with `model` as it was then.
+    for bit on the same machine, whatever weights `model` comes with; `extra` is to be the same, which is not checked. A
+    complete run removes its checkpoint. Interrupted (Ctrl-C, Stop), `fit` returns the history so far, with `model` as
+    it was then.
 
     Raises ValueError for arguments that do not fit and for the checkpoint of another run, before any training, and
     FloatingPointError where the loss is not finite, with `model` and checkpoint as they were after the epoch before.
@@ -725,14 +760,20 @@ def fit(
     require_split("train", train)
     device = train.images.device
     require_split("test", test, device)
-    require(isinstance(model, torch.nn.Module), "model", type(model).__name__, "a torch.nn.Module")
+    require(isinstance(model, torch.nn.Module), "model", model, "a torch.nn.Module")
+    require(extra is None or callable(extra), "extra", extra, "a function, or None")
+    is_path = isinstance(checkpoint, str | os.PathLike) and os.fspath(checkpoint) != ""
+    require(checkpoint is None or is_path, "checkpoint", checkpoint, "a path, or None")
     logits = compute_logits(model.to(device), train.images[:2])
     require(logits.shape == (len(train.labels[:2]), 10), "what model returns", logits, "logits [N, 10]")
 
     set_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     steps = math.ceil(len(train.labels) / batch_size)
-    trainer = Trainer(model, train, schedule(epochs * steps), batch_size, optimizers, lr, averaging)
+    shares = schedule(epochs * steps)
+    good = isinstance(shares, torch.Tensor) and shares.shape == (epochs * steps,) and shares.isfinite().all()
+    require(good, f"schedule({epochs * steps})", shares, f"a tensor [{epochs * steps}] of finite numbers")
+    trainer = Trainer(model, train, shares, batch_size, optimizers, lr, averaging)
     history, log, kept = [], [], None
     if checkpoint is not None:
         kept = Checkpoint(checkpoint, identify(model, train, test, recipe))
@@ -856,7 +897,7 @@ def plot_learning_rate(rates, epochs):
 
 def plot_history(history):
     """Return loss and accuracy of every epoch in `history`, with the claim's accuracy and epoch marked."""
-    require(len(history) > 0, "history", "empty", "what fit returned after an epoch or more")
+    require(len(history) > 0, "history", history, "what fit returned after an epoch or more")
     epochs = [row["epoch"] for row in history]
     figure, (left, right) = canvas(1, 2)
     for axes, quantity, factor in ((left, "loss", 1), (right, "accuracy", 100)):

@@ -7,6 +7,7 @@ to document recognition", 1998, section III.A): scaled into a box of 20×20, its
 
 import argparse
 import os
+import sys
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ def predict(model, image):
     """Return the probabilities of the ten digits for one picture, float32 [10] on the CPU.
 
     `image` is a path, a PIL image, or an array or tensor: bool, uint8, uint16, or float from 0 to 1, as [H, W],
-    [1, H, W] or [H, W, 1 to 4]. Any size, colour, transparency, dark on light or light on dark. Raises ValueError where
-    it is no picture or there is nothing in it, and FileNotFoundError where there is none.
+    [1, H, W], [1, 1, H, W] or [H, W, 1 to 4]. Any size, colour, transparency, dark on light or light on dark, with some
+    shadow and grain; but the paper is to fill the picture, and what is on it is read as one digit, whatever it is.
+    Raises ValueError where it is no picture or there is nothing in it, and FileNotFoundError where there is none.
     """
     pixels = center_ink(find_ink(read_picture(image)))
     device = next(model.parameters()).device
@@ -40,7 +42,7 @@ def read_picture(image):
     if isinstance(image, str | os.PathLike):
         return brightness_of(open_picture(image))
     if isinstance(image, Image.Image):
-        return brightness_of(image)
+        return brightness_of(ImageOps.exif_transpose(image))
     if isinstance(image, torch.Tensor):
         image = image.detach().cpu().numpy()
     if not isinstance(image, np.ndarray):
@@ -61,15 +63,16 @@ def open_picture(path):
 
 def brightness_of_array(array):
     """Return the brightness of `array`, float32 [H, W]. Raises ValueError where it is no picture."""
-    if array.ndim == 3 and array.shape[0] == 1:
+    while array.ndim > 2 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {2, 3, 4})
     if not fits or array.size == 0:
-        raise ValueError(f"image has the shape {list(array.shape)}; it must be [H, W], [1, H, W] or [H, W, 1 to 4]")
+        shapes = "[H, W], [1, H, W], [1, 1, H, W] or [H, W, 1 to 4]"
+        raise ValueError(f"image has the shape {list(array.shape)}; it must be {shapes}")
     if array.dtype == np.uint16:
-        array = array / np.float32(65535)
+        array = array / np.float64(65535)
     if array.dtype.kind == "f":
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise ValueError(f"image has floats from {array.min()} to {array.max()}; they must be from 0 to 1")
@@ -88,19 +91,34 @@ def brightness_of(picture):
     if min(picture.size) == 0:
         raise ValueError(f"image is {picture.width}×{picture.height} pixels; there is nothing in it")
     if picture.mode.startswith(("I", "F")):  # 16 bits and more
-        values = np.asarray(picture, dtype=np.float32)
+        values = np.asarray(picture, dtype=np.float64)
         low, high = values.min(), values.max()
-        return (values - low) / max(high - low, 1)
+        if not (np.isfinite(values).all() and low >= 0):
+            raise ValueError(f"image has values from {low} to {high}; they must be 0 or more, and finite")
+        white = next((white for white in (1, 255, 65535) if high <= white), high)
+        return (values / white).astype(np.float32)
     if picture.mode == "LAB":
         picture = picture.getchannel("L")
     if not picture.has_transparency_data:
-        return np.asarray(picture.convert("L"), dtype=np.float32) / 255
+        return clearest(picture)
     picture = picture.convert("RGBA")
     brightness = np.asarray(picture.convert("L"), dtype=np.float32) / 255
     opacity = np.asarray(picture.getchannel("A"), dtype=np.float32) / 255
     visible = (brightness * opacity).sum() / max(opacity.sum(), 1)
     paper = 1 if visible < 0.5 else 0  # what shows through is not of the ink's own colour
     return brightness * opacity + paper * (1 - opacity)
+
+
+def clearest(picture):
+    """Return the brightness of an opaque PIL image, or its red, green or blue where that varies by half as much again.
+
+    Red on green may be as bright as the green is.
+    """
+    brightness, *colours = (
+        np.asarray(part, dtype=np.float32) / 255 for part in (picture.convert("L"), *picture.convert("RGB").split())
+    )
+    best = max(colours, key=np.std)
+    return best if best.std() > 1.5 * brightness.std() else brightness
 
 
 # --- Brightness → ink ------------------------------------------------------------------------------------------------
@@ -154,9 +172,16 @@ def split_in_two(values):
 
 
 def without_specks(ink):
-    """Return `ink` without what is smaller than a fiftieth of its largest piece, and without what is near no piece."""
+    """Return `ink` without what is smaller than a fiftieth of its largest piece, and without what is near no piece.
+
+    Pieces that touch the edge, such as a scan's dark corners, go too where there is something else to read.
+    """
     pieces, n = ndimage.label(ink > 0.5, structure=np.ones((3, 3)))
     areas = ndimage.sum_labels(np.ones_like(ink), pieces, index=range(1, n + 1))
+    edge = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
+    inside = ~np.isin(range(1, n + 1), edge)
+    if inside.any() and areas[inside].max() > areas.max() / 3:
+        areas = areas * inside
     large = 1 + np.flatnonzero(areas >= areas.max() / 50)
     return ink * ndimage.binary_dilation(np.isin(pieces, large), iterations=2)
 
@@ -216,14 +241,22 @@ def plot_reading(model, paths):
 
 
 def main():
+    """Print what each picture named on the command line shows; return 1 where one could not be read, else 0."""
     parser = argparse.ArgumentParser(description="Read the digit in a picture.")
     parser.add_argument("picture", nargs="+", help="files that hold a picture of one digit each")
-    net = load_net()
-    for path in parser.parse_args().picture:
-        probabilities = predict(net, path)
-        digit = int(probabilities.argmax())
-        print(f"{path}: {digit}, {probabilities[digit]:.1%} sure")
+    paths, net, failed = parser.parse_args().picture, load_net(), 0
+    for path in paths:
+        try:
+            probabilities = predict(net, path)
+        except (OSError, ValueError) as error:
+            sentence = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            print(sentence if path in sentence else f"{path}: {sentence}", file=sys.stderr)
+            failed = 1
+        else:
+            digit = int(probabilities.argmax())
+            print(f"{path}: {digit}, {probabilities[digit]:.1%} sure")
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import hashlib
 import io
 import math
 import multiprocessing
@@ -199,6 +200,28 @@ def test_the_checkpoint_of_another_recipe_is_refused(tiny, half, name):
     assert half.read_bytes() == before
 
 
+def scaled(value):
+    return lambda steps: value * utils.one_cycle(steps)
+
+
+def test_the_checkpoint_of_a_function_that_holds_another_value_is_refused(tiny, path):
+    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2), schedule=scaled(0.5))
+    with pytest.raises(ValueError, match=r"schedule is .* with \[0.5\] in it and .* with \[0.25\] now"):
+        run(start(), tiny, epochs=2, checkpoint=path, schedule=scaled(0.25))
+
+
+def test_the_checkpoint_of_a_network_that_computes_otherwise_is_refused(tiny, half):
+    """With the same name and the same layers."""
+
+    class Other(Net):
+        def forward(self, images):
+            return super().forward(images.flip(-1))
+
+    Other.__name__ = Other.__qualname__ = "Net"
+    with pytest.raises(ValueError, match=r"another run: architecture is "):
+        run(Other(), tiny, epochs=2, checkpoint=half)
+
+
 def test_the_checkpoint_of_another_network_is_refused(tiny, half):
     with pytest.raises(ValueError, match=r"another run: architecture is "):
         run(start(dropout=0.5), tiny, epochs=2, checkpoint=half)
@@ -212,9 +235,9 @@ def test_the_checkpoint_of_other_images_is_refused(tiny, half):
 
 @pytest.mark.parametrize(("name", "value"), [("torch", "1.0"), ("utils.py", 1), ("threads", 64)])
 def test_the_checkpoint_of_another_version_is_refused(tiny, half, name, value):
-    saved = torch.load(half, weights_only=True)
+    saved = utils.unpack(half.read_bytes())
     saved["identity"][name] = value
-    torch.save(saved, half)
+    half.write_bytes(utils.pack(saved))
     with pytest.raises(ValueError, match=rf"another run: {name} is {value} in it and "):
         run(start(), tiny, epochs=2, checkpoint=half)
 
@@ -229,24 +252,65 @@ class Hostile:
         return os.mkdir, (str(self.mark),)
 
 
-@pytest.mark.parametrize("kind", ["empty", "text", "torn", "weights", "list", "hostile", "hostile pickle", "folder"])
+def sealed(content):
+    """Return `content`, bytes, as a checkpoint with the right checksum."""
+    return hashlib.sha256(content).digest() + content
+
+
+# What a file that is no checkpoint holds: a function of a good one's bytes and the mark that hostile code would leave.
+FOREIGN = {
+    "empty": lambda good, mark: b"",
+    "text": lambda good, mark: b"not a checkpoint",
+    "sealed text": lambda good, mark: sealed(b"not a checkpoint"),
+    "sealed nothing": lambda good, mark: sealed(b""),
+    "torn": lambda good, mark: good[: len(good) // 2],
+    "sealed half": lambda good, mark: sealed(good[32 : len(good) // 2]),
+    "weights": lambda good, mark: utils.pack(Net().state_dict()),
+    "list": lambda good, mark: utils.pack([1, 2]),
+    "identity of a number": lambda good, mark: utils.pack({"identity": 5}),
+    "identity alone": lambda good, mark: utils.pack({"identity": utils.unpack(good)["identity"]}),
+    "hostile": lambda good, mark: utils.pack({"identity": Hostile(mark)}),
+    "hostile pickle": lambda good, mark: sealed(pickle.dumps(Hostile(mark), protocol=2)),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
 def test_what_is_no_checkpoint_is_refused_and_runs_no_code(tiny, half, tmp_path, kind):
-    content, mark = half.read_bytes(), tmp_path / "mark"
-    half.unlink()
-    {
-        "empty": lambda: half.write_bytes(b""),
-        "text": lambda: half.write_text("not a checkpoint"),
-        "torn": lambda: half.write_bytes(content[: len(content) // 2]),
-        "weights": lambda: torch.save(Net().state_dict(), half),
-        "list": lambda: torch.save([1, 2], half),
-        "hostile": lambda: torch.save({"identity": Hostile(mark)}, half),
-        "hostile pickle": lambda: half.write_bytes(pickle.dumps(Hostile(mark), protocol=2)),
-        "folder": lambda: half.mkdir(),
-    }[kind]()
+    mark = tmp_path / "mark"
+    half.write_bytes(FOREIGN[kind](half.read_bytes(), mark))
     with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it") as error:
         run(start(), tiny, epochs=2, checkpoint=half)
     assert str(half) in str(error.value)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_flipped_bit_is_noticed(tiny, half, seed):
+    """Anywhere: the archive's own checksums are not looked at when it is loaded."""
+    content = bytearray(half.read_bytes())
+    content[random.Random(seed).randrange(len(content))] ^= 1 << seed % 8
+    half.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it"):
+        run(start(), tiny, epochs=2, checkpoint=half)
+
+
+@pytest.mark.parametrize("fault", [errno.EACCES, errno.EIO, errno.EISDIR])
+def test_a_checkpoint_that_cannot_be_read_is_not_to_be_deleted(tiny, half, monkeypatch, fault):
+    read_bytes = type(half).read_bytes
+
+    def fail(path):
+        if path == half:
+            raise OSError(fault, os.strerror(fault))
+        return read_bytes(path)
+
+    monkeypatch.setattr(type(half), "read_bytes", fail)
+    with pytest.raises(ValueError, match=rf"cannot be read: {os.strerror(fault)}; name another file"):
+        run(start(), tiny, epochs=2, checkpoint=half)
+
+
+def test_a_folder_is_no_checkpoint(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be read: Is a directory; name another file"):
+        run(start(), tiny, epochs=2, checkpoint=tmp_path)
 
 
 def test_the_hostile_file_would_have_run(tmp_path):
@@ -262,11 +326,16 @@ def test_the_hostile_file_would_have_run(tmp_path):
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EACCES, errno.EIO])
 @pytest.mark.parametrize("moment", ["write", "flush", "rename"])
 def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_run(tiny, whole, path, monkeypatch, capsys, fault, moment):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(fault, os.strerror(fault))
 
     if moment == "write":
-        monkeypatch.setattr(torch, "save", fail)
+        to_open = type(path).open
+
+        def open_but_new(path, *args, **options):
+            return fail() if path.suffix == ".new" else to_open(path, *args, **options)
+
+        monkeypatch.setattr(type(path), "open", open_but_new)
     elif moment == "flush":
         monkeypatch.setattr(os, "fsync", fail)
     else:
@@ -283,24 +352,24 @@ def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_run(tiny, whole, pat
 
 def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, capsys):
     """A disk that is really full, as far as the second checkpoint can see: no file may grow beyond 20,000 bytes."""
-    save, calls = torch.save, []
+    pack, calls = utils.pack, []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def save_on_a_full_disk(*args):
+    def pack_before_a_full_disk(content):
         calls.append(1)
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         if len(calls) == 2:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-        try:
-            save(*args)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        return pack(content)
 
-    monkeypatch.setattr(torch, "save", save_on_a_full_disk)
-    run(start(), tiny, checkpoint=path, extra=stop_in(3))
+    monkeypatch.setattr(utils, "pack", pack_before_a_full_disk)
+    try:
+        run(start(), tiny, checkpoint=path, extra=stop_in(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     monkeypatch.undo()
     assert f"Checkpoint {path} cannot be written: " in capsys.readouterr().out
     assert list(path.parent.iterdir()) == [path]
-    assert [row["epoch"] for row in torch.load(path, weights_only=True)["history"]] == [1]
+    assert [row["epoch"] for row in utils.unpack(path.read_bytes())["history"]] == [1]
     assert [row["epoch"] for row in run(start(), tiny, checkpoint=path)] == [1, 2, 3, 4]
 
 

@@ -179,6 +179,60 @@ def test_the_keyboard_draws_undoes_and_clears(open_page):
     assert "no strokes" in pad.get_attribute("aria-label")
 
 
+def strokes_of(browser):
+    return browser.execute_script("return strokes")
+
+
+def test_undo_in_the_middle_of_a_stroke_ends_it(open_page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    draw(open_page, STROKES[4][:1])
+    first = strokes_of(open_page)
+    pad = open_page.find_element("id", "pad")
+    hand = ActionChains(open_page, duration=5)
+    hand.move_to_element_with_offset(pad, -60, -60).click_and_hold().move_by_offset(40, 0).perform()
+    assert len(strokes_of(open_page)) == 2
+    open_page.execute_script("arguments[0].focus()", pad)
+    ActionChains(open_page).send_keys(Keys.BACKSPACE).perform()
+    hand = ActionChains(open_page, duration=5)
+    hand.move_by_offset(40, 40).move_by_offset(0, 40).release().perform()
+    assert strokes_of(open_page) == first
+    draw(open_page, STROKES[4][1:])
+    assert len(strokes_of(open_page)) == 2
+
+
+def test_a_second_finger_is_left_out(open_page):
+    pad = open_page.find_element("id", "pad")
+    box = open_page.execute_script("return arguments[0].getBoundingClientRect().toJSON()", pad)
+
+    def touch(kind, *fingers):
+        points = [{"x": box["x"] + x, "y": box["y"] + y, "id": i} for i, (x, y) in enumerate(fingers)]
+        open_page.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (80, 60))
+    touch("touchStart", (80, 60), (200, 60))
+    for y in range(80, 240, 20):
+        touch("touchMove", (80, y), (200, y))
+    touch("touchEnd")
+    (stroke,) = strokes_of(open_page)
+    assert len(stroke) >= 5
+    assert max(x for x, _ in stroke) - min(x for x, _ in stroke) < 5
+
+
+def test_a_mouse_stroke_lifts_the_keyboard_s_pen(open_page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    open_page.execute_script("arguments[0].focus()", open_page.find_element("id", "pad"))
+    ActionChains(open_page).send_keys(Keys.SPACE, Keys.ARROW_LEFT).perform()
+    draw(open_page, STROKES[7])
+    before = strokes_of(open_page)
+    assert len(before) == 2
+    ActionChains(open_page).send_keys(Keys.ARROW_LEFT).perform()
+    assert strokes_of(open_page) == before
+
+
 def test_everything_can_be_reached_with_the_tab_key_and_has_a_name(open_page):
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -196,7 +250,7 @@ def test_everything_can_be_reached_with_the_tab_key_and_has_a_name(open_page):
 # --- How it looks ---
 
 
-@pytest.mark.parametrize("width", [320, 360, 768, 1400])
+@pytest.mark.parametrize("width", [250, 320, 360, 768, 1400])
 def test_it_fits_the_screen(open_page, width):
     size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 700}
     open_page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -99,6 +99,7 @@ ARRAYS = {
     "four channels": lambda ink: np.uint8(255 * np.stack([ink * 0, ink * 0, ink * 0, ink], axis=-1)),
     "tensor": lambda ink: torch.from_numpy(ink),
     "tensor, one channel": lambda ink: torch.from_numpy(np.uint8(255 * ink))[None],
+    "a batch of one": lambda ink: torch.from_numpy(np.uint8(255 * ink))[None, None],
 }
 
 
@@ -126,6 +127,26 @@ def test_a_picture_is_turned_as_the_camera_says(net, five, tmp_path):
     exif[0x0112] = 6  # to be shown turned right by 90°
     in_mode(five, "L").rotate(90, expand=True).save(tmp_path / "five.jpg", exif=exif)
     assert read(net, tmp_path / "five.jpg") == 5
+    assert read(net, Image.open(tmp_path / "five.jpg")) == 5
+
+
+INKS = {
+    "red on green": ((255, 0, 0), (0, 128, 0)),
+    "orange on grey": ((255, 136, 0), (160, 160, 160)),
+    "green on magenta": ((0, 160, 0), (255, 0, 255)),
+    "yellow on white": ((255, 255, 0), (255, 255, 255)),
+    "blue on black": ((0, 0, 255), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("case", INKS)
+def test_ink_is_found_by_its_colour_too(net, five, case):
+    ink, paper = (np.array(colour) for colour in INKS[case])
+    assert read(net, np.uint8(np.rint(five[..., None] * ink + (1 - five[..., None]) * paper))) == 5
+
+
+def test_a_scan_s_dark_corners_are_left_out(net, five):
+    assert read(net, in_mode(five, "L").rotate(4)) == 5
 
 
 def test_shadow_grain_and_specks_do_not_matter(net, five):
@@ -233,6 +254,13 @@ BAD = {
     "transparent": (lambda _: Image.new("RGBA", (90, 90), (0, 0, 0, 0)), ValueError, "nothing in the image"),
     "grain": (grain, ValueError, "nothing in the image"),
     "a shadow": (lambda _: np.linspace(0.4, 0.7, 8100).reshape(90, 90), ValueError, "nothing in the image"),
+    "16 bits, nearly alike": (
+        lambda _: Image.fromarray(np.uint16(60000 - 100 * np.eye(90))),
+        ValueError,
+        "nothing in the image",
+    ),
+    "a picture with NaN": (lambda _: Image.fromarray(np.full((9, 9), np.nan, np.float32)), ValueError, "from nan"),
+    "a picture with negative values": (lambda _: Image.new("F", (9, 9), -1), ValueError, "from -1.0"),
     "no pixels": (lambda _: Image.new("L", (0, 9)), ValueError, "0×9 pixels"),
 }
 
@@ -280,11 +308,22 @@ def test_missing_weights_are_named(tmp_path):
         load_net(tmp_path / "none.pt")
 
 
-def test_the_command_reads_pictures(capsys, monkeypatch):
-    path = str(make.HERE / "tablet.png")
-    monkeypatch.setattr("sys.argv", ["picture.py", path])
-    picture.main()
-    assert re.fullmatch(rf"{re.escape(path)}: 8, \d+\.\d% sure\n", capsys.readouterr().out)
+def test_the_command_reads_pictures_and_goes_on_after_a_bad_one(capsys, monkeypatch, tmp_path):
+    good = [str(make.HERE / name) for name in ("tablet.png", "chalk.jpg")]
+    blank, none = str(tmp_path / "blank.png"), str(tmp_path / "none.png")
+    Image.new("L", (90, 90)).save(blank)
+    monkeypatch.setattr("sys.argv", ["picture.py", good[0], blank, none, str(tmp_path), good[1]])
+    assert picture.main() == 1
+    printed = capsys.readouterr()
+    lines = [rf"{re.escape(path)}: {digit}, \d+\.\d% sure\n" for path, digit in zip(good, (8, 3), strict=True)]
+    assert re.fullmatch("".join(lines), printed.out)
+    assert printed.err.splitlines() == [
+        f"{blank}: there is nothing in the image: no ink stands out from the paper",
+        f"{none}: No such file or directory",
+        f"{tmp_path}: Is a directory",
+    ]
+    monkeypatch.setattr("sys.argv", ["picture.py", *good])
+    assert picture.main() == 0
 
 
 def test_the_net_is_ready_to_use():

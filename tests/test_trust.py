@@ -6,7 +6,11 @@ import re
 import pytest
 from conftest import ROOT
 
-SOURCES = sorted(path for folder in (".", "experiments", "tools") for path in (ROOT / folder).glob("*.py"))
+SOURCES = sorted(
+    path
+    for folder in (".", "experiments", "tools", "deploy", "deploy/pictures")
+    for path in (ROOT / folder).glob("*.py")
+)
 
 
 def calls(source):

@@ -6,11 +6,8 @@ import re
 import pytest
 from conftest import ROOT
 
-SOURCES = sorted(
-    path
-    for folder in (".", "experiments", "tools", "deploy", "deploy/pictures")
-    for path in (ROOT / folder).glob("*.py")
-)
+FOLDERS = (".", "experiments", "tools", "deploy", "deploy/pictures")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
 
 
 def calls(source):

@@ -45,6 +45,16 @@ def raw(tmp_path):
     return folder
 
 
+class Hostile:
+    """What would leave a mark, a folder, if it were unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
 # --- A browser ---
 
 

@@ -16,7 +16,7 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, Hostile
 
 import utils
 from model import Net
@@ -240,16 +240,6 @@ def test_the_checkpoint_of_another_version_is_refused(tiny, half, name, value):
     half.write_bytes(utils.pack(saved))
     with pytest.raises(ValueError, match=rf"another run: {name} is {value} in it and "):
         run(start(), tiny, epochs=2, checkpoint=half)
-
-
-class Hostile:
-    """Unpickled, it would leave a mark."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.mark),)
 
 
 def sealed(content):

@@ -1,12 +1,12 @@
 """Your own picture: whatever it is, it becomes a digit as MNIST has them, or one clear sentence."""
 
 import io
-import os
 import re
 
 import numpy as np
 import pytest
 import torch
+from conftest import Hostile
 from PIL import Image
 
 import utils
@@ -280,14 +280,6 @@ def test_a_picture_that_would_fill_the_memory_is_refused(net, tmp_path, monkeypa
 
 
 # --- The weights ---
-
-
-class Hostile:
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.mark),)
 
 
 @pytest.mark.parametrize("kind", ["text", "another network", "hostile"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import math
 import subprocess
 import sys
 
@@ -243,7 +244,8 @@ def test_the_summary_of_seeds_counts_what_it_says():
 def test_a_seed_that_never_gets_there_is_not_left_out():
     summary = seeds.summarise({0: [99.0] * 15, 1: [99.5] * 15})
     assert summary["within_target_epoch"] == 1
-    assert summary["first_latest"] > 15
+    assert summary["first_latest"] == math.inf
+    assert seeds.tell(summary).endswith("latest never")
 
 
 def test_the_ablation_compares_pairs():

@@ -6,8 +6,9 @@ trained from the same five seeds as in seeds.py, on all 60,000 training images, 
 in training, so with and without it are two readings of the same runs. A row an epoch goes to experiments/ablation.csv,
 accuracies in percent; the table to the terminal and, as a figure, to experiments/ablation.png.
 
-Whether a difference is larger than chance is judged by a paired t-test, two-sided, on the test accuracies after epoch
-15, paired by seed. Nothing was chosen by these figures: the recipe was frozen before, by search.py.
+Whether a difference is larger than chance is judged by a paired t-test, two-sided, paired by seed, after epochs 10 and
+15: on the test accuracy and, since it counts how sure the network is and not only what it reads, on the test loss.
+Nothing was chosen by these figures: the recipe was frozen before, by search.py.
 """
 
 import statistics
@@ -18,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import torch  # noqa: E402
+from scipy import stats  # noqa: E402
 
 import utils  # noqa: E402
 from experiments import study  # noqa: E402
@@ -50,18 +52,18 @@ TRAININGS = {
 
 RECIPE = "+ Muon = the recipe"
 
-# A line of the table: what it is, which training, read from which weights, and the line that it is compared with.
+# A line of the table: what it is, which training, read with which weights, and the line that it is compared with.
 LINES = {
-    "SGD at a constant 0.01": ("plain", "current_accuracy", None),
-    "+ one-cycle schedule, peak 0.1": ("scheduled", "current_accuracy", "SGD at a constant 0.01"),
-    "+ augmentation, always alike": ("augmented", "current_accuracy", "+ one-cycle schedule, peak 0.1"),
-    "+ fading of the augmentation": ("faded", "current_accuracy", "+ augmentation, always alike"),
-    "+ averaged weights": ("faded", "test_accuracy", "+ fading of the augmentation"),
-    RECIPE: ("recipe", "test_accuracy", "+ averaged weights"),
-    "the recipe without averaging": ("recipe", "current_accuracy", RECIPE),
-    "the recipe without fading": ("recipe without fading", "test_accuracy", RECIPE),
-    "the recipe without augmentation": ("recipe without augmentation", "test_accuracy", RECIPE),
-    "the recipe at a constant rate": ("recipe without schedule", "test_accuracy", RECIPE),
+    "SGD at a constant 0.01": ("plain", "current", None),
+    "+ one-cycle schedule, peak 0.1": ("scheduled", "current", "SGD at a constant 0.01"),
+    "+ augmentation, always alike": ("augmented", "current", "+ one-cycle schedule, peak 0.1"),
+    "+ fading of the augmentation": ("faded", "current", "+ augmentation, always alike"),
+    "+ averaged weights": ("faded", "test", "+ fading of the augmentation"),
+    RECIPE: ("recipe", "test", "+ averaged weights"),
+    "the recipe without averaging": ("recipe", "current", RECIPE),
+    "the recipe without fading": ("recipe without fading", "test", RECIPE),
+    "the recipe without augmentation": ("recipe without augmentation", "test", RECIPE),
+    "the recipe at a constant rate": ("recipe without schedule", "test", RECIPE),
 }
 
 
@@ -80,22 +82,20 @@ def work(run):
     ]
 
 
-def readings(rows, epoch=15):
-    """Return the accuracies of every line of the table at `epoch`, in percent: line → seed → accuracy."""
+def readings(rows, metric="accuracy", epoch=15):
+    """Return the accuracies (in percent) or losses of every line of the table at `epoch`: line → seed → value."""
     found = {}
-    for line, (training, column, _) in LINES.items():
+    for line, (training, weights, _) in LINES.items():
         own = [row for row in rows if row["training"] == training and int(row["epoch"]) == epoch]
-        found[line] = {int(row["seed"]): float(row[column]) for row in own}
+        found[line] = {int(row["seed"]): float(row[f"{weights}_{metric}"]) for row in own}
     return {line: values for line, values in found.items() if values}
 
 
 def compare(found):
-    """Return the lines of the table: mean and deviation, and the difference to the line it is compared with and its p.
+    """Return, for every line of `readings`, mean and deviation, the difference to the line it is compared with, and p.
 
-    Accuracies are in percent and p is that of a paired t-test, over the seeds that both lines have.
+    p is that of a paired t-test, over the seeds that both lines have.
     """
-    from scipy import stats
-
     table = []
     for line, values in found.items():
         base = found.get(LINES[line][2], {})
@@ -109,12 +109,17 @@ def compare(found):
     return table
 
 
-def tell(table):
-    """Return `table` as lines of text."""
-    lines = [f"{'':<34}{'accuracy, epoch 15':>19}{'difference':>12}{'p':>8}"]
-    for row in table:
-        text = f"{row['line']:<34}{row['mean']:>11.3f} ± {row['deviation']:.3f}"
-        lines.append(text + (f"{row['difference']:>+12.3f}{row['p']:>8.4f}" if "p" in row else ""))
+def tell(rows, epoch=15):
+    """Return the table at `epoch` as lines of text."""
+    accuracies, losses = (compare(readings(rows, metric, epoch)) for metric in ("accuracy", "loss"))
+    columns = f"{'accuracy (%)':>16}{'difference':>12}{'p':>8}{'loss':>9}{'difference':>12}{'p':>8}"
+    lines = [f"{f'after epoch {epoch}':<32}{columns}"]
+    for accuracy, loss in zip(accuracies, losses, strict=True):
+        text = f"{accuracy['line']:<32}{accuracy['mean']:>8.3f} ± {accuracy['deviation']:.3f}"
+        text += f"{accuracy['difference']:>+12.3f}{accuracy['p']:>8.4f}" if "p" in accuracy else " " * 20
+        text += f"{loss['mean']:>9.4f}"
+        text += f"{loss['difference']:>+12.4f}{loss['p']:>8.4f}" if "p" in loss else ""
+        lines.append(text)
     return "\n".join(lines)
 
 
@@ -139,9 +144,9 @@ def main():
     options = study.parser("Take the recipe apart, piece by piece, over five seeds.").parse_args()
     runs = [{"training": name, "seed": seed} for seed in range(SEEDS) for name in TRAININGS]
     rows = study.study(CSV, FIELDS, NAMES, runs, work, options.jobs, options.backend)
-    found = readings(rows)
-    print(tell(compare(found)))
-    plot(found).savefig(CSV.with_suffix(".png"))
+    for epoch in (10, 15):
+        print(tell(rows, epoch))
+    plot(readings(rows)).savefig(CSV.with_suffix(".png"))
 
 
 if __name__ == "__main__":

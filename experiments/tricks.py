@@ -55,7 +55,7 @@ def take_turn(without):
 
 def main():
     parser = argparse.ArgumentParser(description="Time the training step with each speed-up of the CPU taken away.")
-    parser.add_argument("--turns", type=int, default=7, help="turns of each (default: 7)")
+    parser.add_argument("--turns", type=int, default=25, help="turns of each (default: 25)")
     parser.add_argument("--turn", choices=WITHOUT, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.turn:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import utils
-from experiments import seeds, study
+from experiments import ablation, seeds, study
 from model import Net
 
 EPOCH = re.compile(
@@ -97,7 +97,7 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 def test_every_plot_is_in_it_once(code):
     plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")]
-    plots += ["seeds.plot(", "picture.plot_reading("]
+    plots += ["seeds.plot(", "ablation.plot(", "picture.plot_reading("]
     source = "\n".join(cell.source for cell in code)
     assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)
@@ -129,7 +129,13 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
 
 def test_the_seeds_it_tells_are_those_of_the_csv(code):
     runs = seeds.accuracies(study.read(seeds.CSV))
-    assert output_of(code, "from experiments import").strip() == seeds.tell(seeds.summarise(runs))
+    assert output_of(code, "from experiments import seeds").strip() == seeds.tell(seeds.summarise(runs))
+
+
+def test_the_ablation_it_tells_is_that_of_the_csv(code):
+    rows = study.read(ablation.CSV)
+    told = f"{ablation.tell(rows, epoch=10)}\n\n{ablation.tell(rows, epoch=15)}"
+    assert output_of(code, "from experiments import ablation").strip() == told
 
 
 def test_the_committed_weights_are_those_of_the_saved_run(code, mnist, device):

@@ -11,7 +11,7 @@ from conftest import ROOT
 
 import utils
 from deploy import page, to_onnx
-from experiments import elsewhere, search, seeds, study
+from experiments import ablation, elsewhere, search, seeds, study
 from experiments import page as page_speed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,6 +60,51 @@ def test_the_recipe_is_the_best_of_the_search():
     assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
     del best["schedule"]
     assert best == {name: recipe[name] for name in best}
+
+
+def test_the_ablation_it_quotes_is_that_of_the_csv():
+    rows = study.read(ablation.CSV)
+    accuracies, losses = (ablation.readings(rows, metric) for metric in ("accuracy", "loss"))
+    assert list(accuracies) == list(ablation.LINES)
+    assert all(len(values) >= 5 for values in accuracies.values())
+    for accuracy, loss in zip(ablation.compare(accuracies), ablation.compare(losses), strict=True):
+        cells = [
+            accuracy["line"],
+            "{mean:.3f} ± {deviation:.3f}".format(**accuracy),
+            "",
+            "",
+            f"{loss['mean']:.4f}",
+            "",
+            "",
+        ]
+        if "p" in accuracy:
+            cells[2:4] = "{difference:+.3f}|{p:.4f}".format(**accuracy).split("|")
+            cells[5:7] = "{difference:+.4f}|{p:.4f}".format(**loss).split("|")
+        assert "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|\n" in README
+
+
+def test_what_it_says_of_the_ablation_is_so():
+    rows = study.read(ablation.CSV)
+    tables = {
+        (metric, epoch): {row["line"]: row for row in ablation.compare(ablation.readings(rows, metric, epoch))}
+        for metric in ("accuracy", "loss")
+        for epoch in (10, 15)
+    }
+    gains = [line for line in ablation.LINES if line.startswith("+")]
+    by_accuracy, by_loss = tables["accuracy", 15], tables["loss", 15]
+    assert [line for line in gains if by_accuracy[line]["p"] < 0.05] == ["+ one-cycle schedule, peak 0.1"]
+    for piece in ("at a constant rate", "without augmentation", "without fading"):
+        assert by_loss[f"the recipe {piece}"]["difference"] > 0
+        assert by_loss[f"the recipe {piece}"]["p"] < 0.05
+    assert by_loss["the recipe without averaging"]["p"] > 0.05
+    early = tables["accuracy", 10]["the recipe without averaging"]
+    mean = seeds.summarise(seeds.accuracies(study.read(seeds.CSV)))["mean_15"]
+    text = " ".join(README.split())
+    for quoted in (
+        f"without it is at {early['mean']:.3f} %, {-early['difference']:.3f} lower (p = {early['p']:.3f})",
+        f"the recipe's mean is {by_accuracy[ablation.RECIPE]['mean']:.3f} %, with all twenty {mean:.3f} %",
+    ):
+        assert quoted in text
 
 
 def test_the_digits_from_elsewhere_are_those_of_the_csv():

@@ -262,13 +262,25 @@ def test_the_ablation_compares_pairs():
 def test_every_line_of_the_ablation_can_be_read():
     assert {training for training, _, _ in ablation.LINES.values()} == set(ablation.TRAININGS)
     assert {base for _, _, base in ablation.LINES.values()} - {None} <= set(ablation.LINES)
-    rows = [
-        {"training": name, "seed": "0", "epoch": "15", "test_accuracy": "99.5", "current_accuracy": "99.4"}
-        for name in ablation.TRAININGS
-    ]
-    found = ablation.readings(rows)
-    assert list(found) == list(ablation.LINES)
-    assert {value for values in found.values() for value in values.values()} == {99.5, 99.4}
+    values = {"test_accuracy": 99.5, "current_accuracy": 99.4, "test_loss": 0.015, "current_loss": 0.016}
+    rows = [{"training": name, "seed": "0", "epoch": "15", **values} for name in ablation.TRAININGS]
+    for metric, expected in {"accuracy": {99.5, 99.4}, "loss": {0.015, 0.016}}.items():
+        found = ablation.readings(rows, metric)
+        assert list(found) == list(ablation.LINES)
+        assert {value for values in found.values() for value in values.values()} == expected
+
+
+def test_the_ablation_tells_accuracy_and_loss():
+    def row(training, seed, accuracy, loss):
+        values = {"test_accuracy": accuracy, "current_accuracy": accuracy, "test_loss": loss, "current_loss": loss}
+        return {"training": training, "seed": seed, "epoch": 15, **values}
+
+    rows = [row("plain", 0, 99.0, 0.03), row("plain", 1, 99.1, 0.05)]
+    rows += [row("scheduled", 0, 99.2, 0.02), row("scheduled", 1, 99.5, 0.03)]
+    header, plain, scheduled = ablation.tell(rows).splitlines()
+    assert header.split() == ["after", "epoch", "15", "accuracy", "(%)", "difference", "p", "loss", "difference", "p"]
+    assert plain.split("  ")[-1].strip() == "0.0400"
+    assert scheduled.split()[-8:] == ["99.350", "±", "0.212", "+0.300", "0.2048", "0.0250", "-0.0150", "0.2048"]
 
 
 # --- What is drawn ---

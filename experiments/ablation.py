@@ -4,7 +4,7 @@ Starts from the plainest recipe (SGD, constant learning rate, no augmentation) a
 is the recipe of `utils.fit`; then takes each piece away from that again (without Muon, it is the line before). Each is
 trained from the same five seeds as in seeds.py, on all 60,000 training images, for 15 epochs. Averaging takes no part
 in training, so with and without it are two readings of the same runs. A row an epoch goes to experiments/ablation.csv,
-accuracies in percent; the table to the terminal and, as a figure, to experiments/ablation.png.
+accuracies in percent; tables to the terminal and, as a figure, the accuracies to experiments/ablation.png.
 
 Whether a difference is larger than chance is judged by a paired t-test, two-sided, paired by seed, after epochs 10 and
 15: on the test accuracy and, since it counts how sure the network is and not only what it reads, on the test loss.

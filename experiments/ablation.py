@@ -109,18 +109,25 @@ def compare(found):
     return table
 
 
+def cells(rows, epoch=15):
+    """Return the table at `epoch`, texts, a tuple a line: what it is, accuracy, difference, p, loss, difference, p."""
+
+    def versus(row, digits):
+        return (f"{row['difference']:+.{digits}f}", f"{row['p']:.4f}") if "p" in row else ("", "")
+
+    accuracies, losses = (compare(readings(rows, metric, epoch)) for metric in ("accuracy", "loss"))
+    table = []
+    for accuracy, loss in zip(accuracies, losses, strict=True):
+        spread = f"{accuracy['mean']:.3f} ± {accuracy['deviation']:.3f}"
+        table.append((accuracy["line"], spread, *versus(accuracy, 3), f"{loss['mean']:.4f}", *versus(loss, 4)))
+    return table
+
+
 def tell(rows, epoch=15):
     """Return the table at `epoch` as lines of text."""
-    accuracies, losses = (compare(readings(rows, metric, epoch)) for metric in ("accuracy", "loss"))
-    columns = f"{'accuracy (%)':>16}{'difference':>12}{'p':>8}{'loss':>9}{'difference':>12}{'p':>8}"
-    lines = [f"{f'after epoch {epoch}':<32}{columns}"]
-    for accuracy, loss in zip(accuracies, losses, strict=True):
-        text = f"{accuracy['line']:<32}{accuracy['mean']:>8.3f} ± {accuracy['deviation']:.3f}"
-        text += f"{accuracy['difference']:>+12.3f}{accuracy['p']:>8.4f}" if "p" in accuracy else " " * 20
-        text += f"{loss['mean']:>9.4f}"
-        text += f"{loss['difference']:>+12.4f}{loss['p']:>8.4f}" if "p" in loss else ""
-        lines.append(text)
-    return "\n".join(lines)
+    header = (f"after epoch {epoch}", "accuracy (%)", "difference", "p", "loss", "difference", "p")
+    layout = "{:<32}{:>16}{:>12}{:>8}{:>9}{:>12}{:>8}"
+    return "\n".join(layout.format(*line).rstrip() for line in (header, *cells(rows, epoch)))
 
 
 def plot(found):

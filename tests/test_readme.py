@@ -64,23 +64,13 @@ def test_the_recipe_is_the_best_of_the_search():
 
 def test_the_ablation_it_quotes_is_that_of_the_csv():
     rows = study.read(ablation.CSV)
-    accuracies, losses = (ablation.readings(rows, metric) for metric in ("accuracy", "loss"))
+    accuracies = ablation.readings(rows)
     assert list(accuracies) == list(ablation.LINES)
     assert all(len(values) >= 5 for values in accuracies.values())
-    for accuracy, loss in zip(ablation.compare(accuracies), ablation.compare(losses), strict=True):
-        cells = [
-            accuracy["line"],
-            "{mean:.3f} ± {deviation:.3f}".format(**accuracy),
-            "",
-            "",
-            f"{loss['mean']:.4f}",
-            "",
-            "",
-        ]
-        if "p" in accuracy:
-            cells[2:4] = "{difference:+.3f}|{p:.4f}".format(**accuracy).split("|")
-            cells[5:7] = "{difference:+.4f}|{p:.4f}".format(**loss).split("|")
-        assert "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|\n" in README
+    table = ablation.cells(rows)
+    assert len(table) == len(ablation.LINES)
+    for line in table:
+        assert "|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|\n" in README
 
 
 def test_what_it_says_of_the_ablation_is_so():

@@ -8,6 +8,7 @@ import contextlib
 import copy
 import ctypes
 import functools
+import glob
 import gzip
 import hashlib
 import http.client
@@ -277,9 +278,12 @@ def keep_freed_memory():
     1.16 times as long.
     """
     with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: blocks below 1 GiB come from the heap, …
-        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: … which shrinks only when 2 GiB of it are free
+        mallopt = ctypes.CDLL("libc.so.6").mallopt  # returns 1 where it accepts a value, else 0
+        # M_MMAP_THRESHOLD: smaller blocks come from the heap. glibc before 2.35 accepts no more than 32 MiB.
+        if any(mallopt(-3, threshold) for threshold in (1 << 30, 1 << 25)):
+            # M_TRIM_THRESHOLD: the heap shrinks only when 2 GiB of it are free. By itself, this would only freeze the
+            # first threshold where it starts, at 128 KiB.
+            mallopt(-1, (1 << 31) - 1)
 
 
 def spread_narrow_batchnorm(model):
@@ -294,13 +298,15 @@ def spread_narrow_batchnorm(model):
         if not layer.training:
             return inputs
         planes = inputs[0].contiguous()
-        planes.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+        if planes.requires_grad:  # the images themselves, which a model may begin by normalising, do not
+            planes.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
         return (planes,)
 
     def to_channels_last(layer, _, planes):
         if not layer.training:
             return planes
-        planes.register_hook(torch.Tensor.contiguous)
+        if planes.requires_grad:
+            planes.register_hook(torch.Tensor.contiguous)
         return planes.contiguous(memory_format=torch.channels_last)
 
     for layer in model.modules():
@@ -569,15 +575,33 @@ def evaluate(model, split):
 
 
 def describe(value):
-    """Return `value` as plain data: a function by its name and a checksum of its source, and what is bound to it."""
+    """Return `value` as plain data that is the same in every process: functions and objects by what they are made of.
+
+    A function is its name, a checksum of its source, and what is bound to it; any other object is its class and its
+    state. Nothing is told by its address, which is another one in every process.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [describe(item) for item in value]
+        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
+    if isinstance(value, dict):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, torch.Tensor):
+        return f"tensor {list(value.shape)} (content {checksum(value.detach())})"
     if isinstance(value, functools.partial):
-        bound = [*map(repr, value.args), *(f"{key}={item!r}" for key, item in value.keywords.items())]
-        return f"{describe(value.func)} with {', '.join(bound)}"
-    if callable(value):
-        name = f"{getattr(value, '__qualname__', type(value).__name__)} (source {checksum(source_of(value))})"
+        bound = [*map(describe, value.args), *(f"{key}={describe(item)!r}" for key, item in value.keywords.items())]
+        return f"{describe(value.func)} with {', '.join(map(str, bound))}"
+    if inspect.ismethod(value):
+        return f"{describe(value.__func__)} of {describe(value.__self__)}"
+    if inspect.isroutine(value) or isinstance(value, type):
         held = [describe(cell.cell_contents) for cell in getattr(value, "__closure__", None) or ()]
+        held += [describe(default) for default in getattr(value, "__defaults__", None) or ()]
+        name = f"{value.__qualname__} (source {checksum(source_of(value))})"
         return f"{name} with {held}" if held else name
-    return list(value) if isinstance(value, tuple) else value
+    # An array, say, has no dictionary of attributes, but a fixed form as bytes.
+    state = describe(vars(value)) if hasattr(value, "__dict__") else checksum(pickle.dumps(value))
+    return f"{describe(type(value))} with {state}"
 
 
 def source_of(value):
@@ -631,7 +655,8 @@ class Checkpoint:
 
     def __init__(self, path, identity):
         self.path, self.identity = Path(path).expanduser(), identity
-        self.new = self.path.with_name(self.path.name + ".new")
+        # With the process's number, so that two runs that share a checkpoint never write into one file.
+        self.new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
 
     def resume(self, trainer, generator):
         """Take `trainer`, `generator` and torch's random states to where the file has them; return history and log.
@@ -678,12 +703,14 @@ class Checkpoint:
                 os.fsync(file.fileno())
             self.new.replace(self.path)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                self.new.unlink(missing_ok=True)
             print(f"Checkpoint {self.path} cannot be written: {error}. Training goes on; do not interrupt it.")
+        finally:
+            with contextlib.suppress(OSError):
+                self.new.unlink(missing_ok=True)  # there only where it did not become the checkpoint
 
     def remove(self):
-        for path in (self.path, self.new):
+        """Delete the checkpoint, and what a run that was killed while it wrote one has left."""
+        for path in (self.path, *self.path.parent.glob(f"{glob.escape(self.path.name)}.*.new")):
             path.unlink(missing_ok=True)
 
 
@@ -785,9 +812,9 @@ def fit(
             now = strength[0] + (strength[1] - strength[0]) * (epoch - 1) / max(1, epochs - 1)
             draw_affines = functools.partial(augment, len(train.labels), now)
             row, lines = run_epoch(trainer, test, epoch, draw_affines, generator)
-            history.append(row | (extra(trainer) if extra else {}))
-            log.append(lines)
-            ended = copy.deepcopy(model.state_dict())
+            row |= extra(trainer) if extra else {}
+            # In one assignment, so that Ctrl-C finds all of it done or nothing.
+            history, log, ended = [*history, row], [*log, lines], copy.deepcopy(model.state_dict())
             if kept and epoch < epochs:
                 kept.save(trainer, generator, history, log)
     except KeyboardInterrupt:
@@ -938,7 +965,7 @@ def plot_mistakes(logits, split, most=32):
     """Return a figure of the images that `logits` [N, 10] gets wrong, the surest first, `most` at the most."""
     probabilities, predicted = logits.softmax(dim=1).max(dim=1)
     wrong = torch.where(predicted != split.labels)[0]
-    wrong = wrong[probabilities[wrong].argsort(descending=True)][:most]
+    wrong = wrong[probabilities[wrong].argsort(descending=True, stable=True)][:most]
     rows = max(1, math.ceil(len(wrong) / 8))
     figure, axes = canvas(rows, 8, height=1.5 * rows)
     for cell in axes.flat:

@@ -10,8 +10,6 @@ import functools
 import statistics
 from pathlib import Path
 
-import torch
-
 import utils
 from experiments import study
 from experiments.search import hold_out, sgd

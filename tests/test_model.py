@@ -5,63 +5,12 @@ import itertools
 import pytest
 import torch
 import torchsummary
+from conftest import ROOT
 
 from model import Net
 
 # What torchsummary printed of the network that this project reproduces.
-TABLE = """\
-----------------------------------------------------------------
-        Layer (type)               Output Shape         Param #
-================================================================
-            Conv2d-1            [-1, 8, 26, 26]              72
-              ReLU-2            [-1, 8, 26, 26]               0
-       BatchNorm2d-3            [-1, 8, 26, 26]              16
-           Dropout-4            [-1, 8, 26, 26]               0
-            Conv2d-5            [-1, 8, 24, 24]             576
-              ReLU-6            [-1, 8, 24, 24]               0
-       BatchNorm2d-7            [-1, 8, 24, 24]              16
-           Dropout-8            [-1, 8, 24, 24]               0
-            Conv2d-9            [-1, 8, 22, 22]              72
-           Conv2d-10           [-1, 16, 22, 22]             128
-             ReLU-11           [-1, 16, 22, 22]               0
-      BatchNorm2d-12           [-1, 16, 22, 22]              32
-          Dropout-13           [-1, 16, 22, 22]               0
-           Conv2d-14           [-1, 16, 20, 20]             144
-           Conv2d-15           [-1, 16, 20, 20]             256
-             ReLU-16           [-1, 16, 20, 20]               0
-      BatchNorm2d-17           [-1, 16, 20, 20]              32
-          Dropout-18           [-1, 16, 20, 20]               0
-        MaxPool2d-19           [-1, 16, 10, 10]               0
-           Conv2d-20            [-1, 8, 10, 10]             128
-             ReLU-21            [-1, 8, 10, 10]               0
-      BatchNorm2d-22            [-1, 8, 10, 10]              16
-          Dropout-23            [-1, 8, 10, 10]               0
-           Conv2d-24             [-1, 16, 8, 8]           1,152
-             ReLU-25             [-1, 16, 8, 8]               0
-      BatchNorm2d-26             [-1, 16, 8, 8]              32
-          Dropout-27             [-1, 16, 8, 8]               0
-           Conv2d-28             [-1, 16, 8, 8]           2,304
-             ReLU-29             [-1, 16, 8, 8]               0
-      BatchNorm2d-30             [-1, 16, 8, 8]              32
-          Dropout-31             [-1, 16, 8, 8]               0
-           Conv2d-32             [-1, 16, 6, 6]             144
-           Conv2d-33             [-1, 32, 6, 6]             512
-             ReLU-34             [-1, 32, 6, 6]               0
-      BatchNorm2d-35             [-1, 32, 6, 6]              64
-          Dropout-36             [-1, 32, 6, 6]               0
-           Conv2d-37             [-1, 32, 4, 4]             288
-           Conv2d-38             [-1, 10, 4, 4]             320
-             ReLU-39             [-1, 10, 4, 4]               0
-      BatchNorm2d-40             [-1, 10, 4, 4]              20
-          Dropout-41             [-1, 10, 4, 4]               0
-        AvgPool2d-42             [-1, 10, 1, 1]               0
-           Conv2d-43             [-1, 10, 1, 1]             100
-================================================================
-Total params: 6,456
-Trainable params: 6,456
-Non-trainable params: 0
-----------------------------------------------------------------
-"""
+TABLE = (ROOT / "tests" / "table.txt").read_text(encoding="utf-8")
 
 # Receptive field of one value after each stage, by hand: 3×3 layers add 2 pixels each, 4 after the pooling.
 FIELDS = {"edges": 5, "parts": 9, "shrink": 10, "shapes": 22}

@@ -3,11 +3,13 @@
     python tools/notebook.py build    executes a copy and writes build/MNIST_6k.ipynb and build/MNIST_6k.html
     python tools/notebook.py save     executes the notebook in place; images/curves.png and mnist_6k.pt are its
 
-Either way the outputs are cleaned: one line a progress bar, no time stamps, nothing of the machine it ran on.
+Each has a checkpoint of its own, so that neither goes on with the other's run. Either way the outputs are cleaned: one
+line a progress bar, no time stamps, nothing of the machine it ran on.
 """
 
 import argparse
 import base64
+import os
 import re
 import shutil
 import sys
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "MNIST_6k.ipynb"
 BUILD = ROOT / "build"
 CURVES = ROOT / "images" / "curves.png"
-WEIGHTS = "mnist_6k.pt"
+WEIGHTS = ROOT / "mnist_6k.pt"
 
 
 class LiveClient(NotebookClient):
@@ -66,6 +68,9 @@ def main():
     parser = argparse.ArgumentParser(description="Execute MNIST_6k.ipynb with its progress on the terminal.")
     parser.add_argument("target", choices=["build", "save"])
     target = parser.parse_args().target
+    if target == "save" and "MNIST_EPOCHS" in os.environ:
+        sys.exit("MNIST_EPOCHS is set; the notebook is only saved with all its epochs: unset it")
+    os.environ["MNIST_RUN"] = target
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     try:
         execute(notebook, ROOT)
@@ -76,7 +81,7 @@ def main():
     if target == "save":
         nbformat.write(notebook, NOTEBOOK)
         CURVES.write_bytes(curves(notebook))
-        shutil.copy(BUILD / WEIGHTS, ROOT / WEIGHTS)
+        shutil.copy(BUILD / "save-15-epochs.pt", WEIGHTS)
         where = NOTEBOOK
     else:
         BUILD.mkdir(exist_ok=True)

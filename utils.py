@@ -599,9 +599,12 @@ def describe(value):
         held += [describe(default) for default in getattr(value, "__defaults__", None) or ()]
         name = f"{value.__qualname__} (source {checksum(source_of(value))})"
         return f"{name} with {held}" if held else name
-    # An array, say, has no dictionary of attributes, but a fixed form as bytes.
-    state = describe(vars(value)) if hasattr(value, "__dict__") else checksum(pickle.dumps(value))
-    return f"{describe(type(value))} with {state}"
+    if hasattr(value, "__dict__"):
+        return f"{describe(type(value))} with {describe(vars(value))}"
+    try:  # an array, say
+        return f"{describe(type(value))} with {checksum(pickle.dumps(value))}"
+    except (pickle.PicklingError, TypeError, AttributeError):
+        require(False, "what the recipe holds", value, "something with attributes, for a checkpoint to tell it by")
 
 
 def source_of(value):

@@ -10,7 +10,6 @@ import csv
 import datetime
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,8 @@ WITHOUT = (FULL, "keep_freed_memory", "spread_narrow_batchnorm", "channels_last"
 def take_turn(without):
     """Time the step without one speed-up in this process and print the figures as JSON."""
     sys.path.insert(0, str(ROOT))
+    import resource  # of Unix
+
     import torch
 
     import utils

@@ -1,6 +1,7 @@
 """What several test files share: the data, loaded once, and a small piece of it for quick training."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,8 +15,11 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments")]
 
 from browser import MISSING, has_chrome, open_chrome  # noqa: E402
 
-# Two threads that wait for each other while another process holds a core are far slower than one that does not.
-torch.set_num_threads(1)
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "browser" in item.fixturenames:
+            item.add_marker("browser")
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +41,21 @@ def small(mnist):
 
 @pytest.fixture
 def raw(tmp_path):
-    """A folder as `load_mnist` wants it, with the four archives: each a link to the committed one."""
+    """A folder as `load_mnist` wants it, with the four archives."""
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for name in utils.ARCHIVES:
-        (folder / name).symlink_to(ROOT / "data" / "MNIST" / "raw" / name)
+        shutil.copy(ROOT / "data" / "MNIST" / "raw" / name, folder)
     return folder
+
+
+@pytest.fixture(params=[1, 2], ids="{} threads".format)
+def threads(request):
+    """Each number of threads that makes a difference: from two on, narrow BatchNorm layers get another layout."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 class Hostile:

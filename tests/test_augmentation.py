@@ -6,6 +6,8 @@ import torch.nn.functional as F
 
 import utils
 
+pytestmark = pytest.mark.numbers
+
 STILL = {"degrees": 0, "shift": 0, "scale": 0, "shear": 0}
 
 

@@ -1,5 +1,6 @@
 """The notebook's first code cell on Colab: proved with a stand-in for Colab's module and a local address."""
 
+import copy
 import os
 import re
 import subprocess
@@ -64,15 +65,23 @@ def test_the_repository_is_fetched_and_entered_once(colab):
 
 @needs_git
 def test_the_notebook_runs_alone_in_an_empty_folder(colab, monkeypatch):
+    """One epoch; and its training cell, executed twice, trains a new network the second time."""
     monkeypatch.setenv("MNIST_EPOCHS", "1")
+    monkeypatch.delenv("MNIST_RUN", raising=False)
     alone = nbformat.read(tool.NOTEBOOK, as_version=4)
     for cell in alone.cells:
         cell.source = cell.source.replace(ADDRESS, LOCAL)
+    (number,) = (n for n, cell in enumerate(alone.cells) if "history = utils.fit(" in cell.source)
+    alone.cells.insert(number + 1, copy.deepcopy(alone.cells[number]))
     tool.execute(alone, colab)
+    printed = [tool.printed([cell]) for cell in alone.cells[number : number + 2]]
+    first, again = (re.findall(r"^Test set: .*", text, flags=re.MULTILINE) for text in printed)
+    assert first == again
+    assert len(first) == 1
     assert tool.final_line(alone).startswith("Test accuracy after epoch 1, the last: ")
     assert [path.name for path in colab.iterdir()] == ["mnist-6k"]
     left = [path.name for path in (colab / "mnist-6k" / "build").iterdir()]
-    assert left == ["mnist_6k.pt"]  # and no checkpoint, since the run is complete
+    assert left == ["notebook-1-epochs.pt"]  # and no checkpoint, since the run is complete
 
 
 def test_the_cell_installs_torchsummary_and_nothing_else():

@@ -9,6 +9,8 @@ from conftest import ROOT
 
 import utils
 
+pytestmark = pytest.mark.numbers
+
 CLASSES = {
     "train": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
     "test": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],

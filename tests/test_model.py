@@ -9,6 +9,8 @@ from conftest import ROOT
 
 from model import Net
 
+pytestmark = pytest.mark.numbers
+
 # What torchsummary printed of the network that this project reproduces.
 TABLE = (ROOT / "tests" / "table.txt").read_text(encoding="utf-8")
 

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 import utils
 from model import Net
 
+pytestmark = pytest.mark.numbers
+
 HISTORY = [
     {
         "epoch": epoch,
@@ -121,6 +123,16 @@ def test_mistakes_are_wrong_and_the_surest_first(mnist):
     labels = test.labels[[0, 2, 1]].tolist()
     assert [title.split(",")[0] for title in titles] == [str(label) for label in labels]
     assert [title.split()[3] for title in titles] == [str((label + 1) % 10) for label in labels]
+
+
+def test_equally_sure_mistakes_come_in_the_order_of_the_images(mnist):
+    """More of them than a vectorised sort takes at a time, since that is where equals change places."""
+    test = mnist[1]
+    figure = utils.plot_mistakes(logits_with_mistakes(test.labels, n=200), test, most=200)
+    shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(shown) == 200
+    for picture, image in zip(shown, test.images[:200].cpu(), strict=True):
+        assert (picture == image[0].numpy()).all()
 
 
 def test_mistakes_without_a_mistake_draws(mnist, tmp_path):

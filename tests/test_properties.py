@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import utils
 
+pytestmark = pytest.mark.numbers
+
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("steady")
 

@@ -4,9 +4,9 @@ import inspect
 import re
 import subprocess
 
-import count
 import nbformat
 import notebook as tool
+import pytest
 from conftest import ROOT
 
 import utils
@@ -121,12 +121,6 @@ def test_onnx_and_page_are_as_large_and_quick_as_the_csvs_say():
         assert quoted in text
 
 
-def test_what_the_tests_try_is_counted():
-    counts = count.count()
-    assert min(counts.values()) > 0
-    assert [f"| {kind} | {cases} |" for kind, cases in counts.items() if f"| {kind} | {cases} |" not in README] == []
-
-
 def test_links_and_pictures_exist():
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     local = [target for target in targets if not target.startswith("http")]
@@ -144,12 +138,23 @@ def test_every_make_target_it_names_exists():
 def test_the_layout_names_every_tracked_thing_at_the_top():
     layout = re.search(r"## Layout\n+```\n(.*?)```", README, flags=re.DOTALL)[1]
     named = {line.split()[0].split("/")[0] for line in layout.splitlines() if line and not line.startswith(" ")}
-    hidden = {".git", ".gitignore", ".venv", "build", "__pycache__", "LICENSE", "README.md"}
-    there = {path.name for path in ROOT.iterdir() if not path.name.endswith("_cache")} - hidden
-    assert there - named - {".hypothesis", ".ipynb_checkpoints"} == set()
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode != 0:
+        pytest.skip("needs this folder to be a git checkout")
+    there = {name.split("/")[0] for name in tracked.stdout.splitlines()}
+    assert there - named == {".gitattributes", ".gitignore", "LICENSE", "README.md"}
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_ci_runs_what_the_readme_tells():
-    assert "make test\n" in (ROOT / ".ci/run").read_text()
-    assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
+    assert re.search(r"^make test\b", (ROOT / ".ci/run").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+
+
+def test_the_lowest_versions_it_states_are_those_of_the_requirements():
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    lowest = dict(re.findall(r"^([\w-]+)>=([\d.]+)$", text, flags=re.MULTILINE))
+    assert {"torch", "torchvision", "torchsummary", "matplotlib", "tqdm", "nbval", "jupyter"} <= set(lowest)
+    assert f"PyTorch {lowest['torch']} with torchvision {lowest['torchvision']}" in README
+    major, minor = re.search(r"Python (\d)\.(\d+) or newer", README).groups()
+    assert f"version_info < ({major}, {minor})" in (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """Many trainings: what a study keeps, resumes, mends and refuses, and what is worked out from its rows."""
 
 import contextlib
+import functools
 import importlib.util
 import math
 import subprocess
@@ -11,7 +12,7 @@ import torch
 from conftest import ROOT
 
 import utils
-from experiments import ablation, search, seeds, study
+from experiments import ablation, final, search, seeds, study
 
 FIELDS = ("seed", "epoch", "value")
 
@@ -151,10 +152,11 @@ def test_ray_makes_the_runs(path):
 
 @pytest.fixture
 def few(small, monkeypatch):
-    """The small splits in place of all of MNIST; one thread as before."""
+    """The small splits in place of all of MNIST; as many threads afterwards as before."""
+    threads = torch.get_num_threads()
     monkeypatch.setattr(utils, "load_mnist", lambda *_: small)
     yield small
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
 
 
 def test_a_run_of_the_seeds_is_fit_as_it_stands(few):
@@ -186,7 +188,38 @@ def test_every_candidate_of_the_search_runs(few, name, monkeypatch):
     assert set(row) == set(search.FIELDS) - set(search.NAMES)
 
 
-def test_the_search_never_sees_the_test_set(mnist):
+class Forbidden:
+    """What raises whatever one does with it."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(f"somebody asked for its {name}")
+
+    def __iter__(self):
+        raise AssertionError("somebody looked into it")
+
+
+@pytest.mark.parametrize(
+    ("study_of", "named"), [(search, {"candidate": "muon 0.15"}), (final, {"line": "recipe"})], ids=["search", "final"]
+)
+def test_the_test_set_takes_no_part_in_a_choice(few, monkeypatch, study_of, named):
+    """The whole of `work`, on a test set that cannot be looked at; the two sets that it trains and judges by differ."""
+    monkeypatch.setattr(utils, "load_mnist", lambda *_: (few[0], Forbidden()))
+    monkeypatch.setattr(study, "train", functools.partial(study.train, epochs=1))
+    fit, seen = utils.fit, []
+
+    def watched(model, *splits, **recipe):
+        seen.append(splits)
+        return fit(model, *splits, **recipe)
+
+    monkeypatch.setattr(utils, "fit", watched)
+    (row,) = study_of.work({**named, "seed": 0})
+    assert 0 < float(row["validation_accuracy"]) <= 100
+    ((training, held),) = seen
+    together = torch.cat([training.images, held.images]).flatten(1).sum(dim=1).sort().values
+    assert torch.equal(together, few[0].images.flatten(1).sum(dim=1).sort().values)
+
+
+def test_a_sixth_of_the_training_images_is_held_out(mnist):
     training, held = search.hold_out(mnist[0])
     assert len(training.labels) == 50_000
     assert len(held.labels) == 10_000

@@ -17,6 +17,8 @@ from conftest import ROOT
 import utils
 from model import Net
 
+pytestmark = pytest.mark.numbers
+
 RECIPE = {"batch_size": 128, "optimizers": utils.muon_and_adamw, "lr": 0.05, "averaging": 0.9}
 
 BAR = (
@@ -110,7 +112,7 @@ def sgd(model, lr):
 
 
 @pytest.mark.parametrize("optimizers", [sgd, utils.muon_and_adamw])
-def test_steps_are_those_of_a_plain_loop(small, device, optimizers):
+def test_steps_are_those_of_a_plain_loop(small, device, optimizers, threads):
     """With the learning rates given to the optimizers as numbers, not as tensors on the device."""
     split = small[0]
     trainer = make_trainer(split, optimizers=optimizers)
@@ -193,9 +195,11 @@ def test_each_parameter_has_one_optimizer():
         ([torch.nn.Linear(784, 10)], ["Muon", "AdamW"]),
         ([torch.nn.Linear(784, 10, bias=False)], ["Muon"]),
         ([torch.nn.BatchNorm1d(784), torch.nn.AdaptiveAvgPool1d(10)], ["AdamW"]),
+        ([torch.nn.Unflatten(1, (1, 28, 28)), torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 10, 28)], ["Muon", "AdamW"]),
     ],
 )
-def test_other_models_train_too(small, layers, kinds):
+def test_other_models_train_too(small, layers, kinds, threads):
+    layers = [*copy.deepcopy(layers), torch.nn.Flatten()]
     model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
     assert [type(optimizer).__name__ for optimizer in utils.muon_and_adamw(model, 0.1)] == kinds
     before = [p.clone() for p in model.parameters()]
@@ -333,7 +337,13 @@ print(faults_of_ten_steps())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def keeps_large_blocks():
+    """Return whether this is a glibc that keeps blocks of more than 32 MiB: 2.35 or newer."""
+    name, version = platform.libc_ver()
+    return name == "glibc" and [int(part) for part in version.split(".")[:2]] >= [2, 35]
+
+
+@pytest.mark.skipif(not keeps_large_blocks(), reason="needs glibc 2.35")
 def test_kept_memory_is_not_faulted_in_again():
     """Blocks of 40 MB: glibc's own threshold adapts itself to blocks of up to 32 MB, and to no larger ones."""
     command = [sys.executable, "-c", FAULTS]
@@ -345,9 +355,35 @@ def test_kept_memory_is_not_faulted_in_again():
     assert kept < returned / 10
 
 
-def test_without_glibc_nothing_happens(monkeypatch):
-    monkeypatch.setattr("ctypes.CDLL", lambda name: (_ for _ in ()).throw(OSError(f"{name}: not found")))
-    assert utils.keep_freed_memory.__wrapped__() is None
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+
+
+@pytest.mark.parametrize(
+    ("largest", "thresholds", "trims"),
+    [(1 << 30, [1 << 30], 1), (1 << 25, [1 << 30, 1 << 25], 1), (0, [1 << 30, 1 << 25], 0)],
+    ids=["a new glibc", "an old glibc", "no glibc"],
+)
+def test_memory_is_kept_as_far_as_the_allocator_allows(monkeypatch, largest, thresholds, trims):
+    """Where it refuses every threshold, nothing is set: half of it would freeze the other half where it starts."""
+    asked = []
+
+    def mallopt(parameter, value):
+        asked.append((parameter, value))
+        return int(parameter == TRIM_THRESHOLD or value <= largest)
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace(mallopt=mallopt))
+    utils.keep_freed_memory.__wrapped__()
+    assert asked == [(MMAP_THRESHOLD, value) for value in thresholds] + [(TRIM_THRESHOLD, (1 << 31) - 1)] * trims
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError])
+def test_without_glibc_training_goes_on(monkeypatch, small, error):
+    def fail(name):
+        raise error(name)
+
+    monkeypatch.setattr("ctypes.CDLL", fail)
+    utils.keep_freed_memory.cache_clear()
+    assert len(utils.fit(make_net(), *small, epochs=1)) == 1
 
 
 # --- Evaluation ---

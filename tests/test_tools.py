@@ -1,0 +1,134 @@
+"""What make runs: `verify`, for a grader in a hurry, and `variations`, the tests as on other machines."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+
+from tools import variations, verify
+
+
+@pytest.mark.numbers
+def test_verify_finds_the_claim_true(capsys):
+    assert verify.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("ok     ") for line in lines)
+    assert "6,456 parameters" in lines[0]
+    correct = re.search(r"classifies ([\d,]+) of 10,000 test images", lines[3])[1]
+    assert int(correct.replace(",", "")) > 9940
+
+
+def wrong_parameters(monkeypatch, _):
+    monkeypatch.setattr(verify, "PARAMETERS", 6455)
+
+
+def wrong_table(monkeypatch, folder):
+    (folder / "table.txt").write_text(verify.TABLE.read_text(encoding="utf-8").replace("1,152", "1,153"))
+    monkeypatch.setattr(verify, "TABLE", folder / "table.txt")
+
+
+def missing_data(monkeypatch, folder):
+    shutil.copytree(ROOT / "data", folder / "data")
+    (folder / "data" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").unlink()
+    monkeypatch.setattr(verify, "ROOT", folder)
+    monkeypatch.setattr(verify, "check_accuracy", lambda: (True, "not looked at"))  # it would download what is missing
+
+
+def wrong_weights(monkeypatch, _):
+    net = verify.load_net()
+    with torch.no_grad():
+        net.digits[-1].weight.neg_()
+    monkeypatch.setattr(verify, "load_net", lambda: net)
+
+
+def missing_weights(monkeypatch, folder):
+    monkeypatch.setattr(verify, "load_net", functools.partial(verify.load_net, folder / "none.pt"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "line", "words"),
+    [
+        (wrong_parameters, 0, "6,456 parameters"),
+        (wrong_table, 1, "differs from the reference's: +Conv2d-24"),
+        (missing_data, 2, "wrong or missing: t10k-labels-idx1-ubyte.gz"),
+        (wrong_weights, 3, r"classifies \d{1,3} of 10,000"),
+        (missing_weights, 3, "none.pt"),
+    ],
+)
+def test_verify_tells_what_is_wrong_and_goes_on(monkeypatch, tmp_path, capsys, fault, line, words):
+    fault(monkeypatch, tmp_path)
+    assert verify.main() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [number for number, text in enumerate(lines) if text.startswith("WRONG ")] == [line]
+    assert re.search(words, lines[line])
+    assert len(lines) == 4
+
+
+def test_make_verify_is_the_same_from_anywhere(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "tools.verify"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("ok  ") == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("353 passed, 4 skipped, 26 deselected in 143.21s (0:02:23)", (353, 0, 4)),
+        ("2 failed, 1 passed, 3 warnings, 1 error in 0.50s", (1, 3, 0)),
+        ("5 errors in 0.12s", (0, 5, 0)),
+        ("no tests ran in 0.01s", (0, 0, 0)),
+        ("", (0, 0, 0)),
+    ],
+)
+def test_the_closing_line_is_counted(line, counts):
+    assert tuple(variations.counts_of(line).values()) == counts
+
+
+TEST = """
+import os
+def test_threads():
+    assert os.environ.get("OMP_NUM_THREADS") != "4"
+def test_passes():
+    pass
+"""
+
+
+def test_a_variation_that_fails_is_seen(tmp_path, monkeypatch, capsys):
+    (tmp_path / "test_it.py").write_text(TEST)
+    monkeypatch.setattr(variations, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["variations.py"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")  # is not to reach the variations that do not set it
+    assert variations.main() == 1
+    table = capsys.readouterr().out.split("variation ")[-1].splitlines()[1:]
+    assert len(table) == len(variations.VARIATIONS)
+    for row in table:
+        assert row.split()[-3:] == (["1", "1", "0"] if row.startswith("four threads") else ["2", "0", "0"])
+
+
+def test_no_test_is_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr(variations, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["variations.py"])
+    assert variations.main() == 1
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize(("tests", "notebook"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_make_test_runs_both_and_fails_where_either_does(tmp_path, tests, notebook):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "ran $*"\ncase "$*" in *nbval*) exit {notebook};; *) exit {tests};; esac\n')
+    python.chmod(0o755)
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv" / "installed").touch()
+    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True)
+    ran = [line for line in done.stdout.splitlines() if line.startswith("ran ")]
+    assert ran == ["ran -m pytest", "ran -m pytest --nbval-lax MNIST_6k.ipynb"]
+    assert (done.returncode == 0) == (tests == notebook == 0)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-import utils
 from deploy import load_net
+from training.augmentation import MEAN, STD
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE, PAGE = HERE / "draw.template.html", HERE / "draw.html"
@@ -64,8 +64,8 @@ def build(model):
     for name, value in {
         "LAYERS": json.dumps(layers),
         "NUMBERS": base64.b64encode(numbers.numpy().astype("<f4").tobytes()).decode(),
-        "MEAN": str(utils.MEAN),
-        "STD": str(utils.STD),
+        "MEAN": str(MEAN),
+        "STD": str(STD),
     }.items():
         page = page.replace(f"%{name}%", value)
     for name, tag in (("STYLE_HASH", "style"), ("SCRIPT_HASH", "script")):

@@ -21,6 +21,7 @@ import torch  # noqa: E402
 
 import utils  # noqa: E402
 from model import Net  # noqa: E402
+from training.trainer import Trainer
 
 CSV = HERE / "floor.csv"
 SIZE = 2048
@@ -57,7 +58,7 @@ def operations_a_second(times=20):
 def shares(steps=20):
     """Return what part of the time of all operations of a training step goes to each kind of layer, in percent."""
     train, _ = utils.load_mnist(HERE.parent / "data")
-    trainer = utils.Trainer(Net(), train, utils.one_cycle(steps), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
+    trainer = Trainer(Net(), train, utils.one_cycle(steps), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
     trainer.rows.copy_(torch.arange(128))
     trainer.affines.copy_(utils.random_affines(len(train.labels)))
     for _ in range(5):

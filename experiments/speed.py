@@ -29,6 +29,10 @@ import sys
 import time
 from pathlib import Path
 
+from training.augmentation import MEAN, STD, make_batch
+from training.data import shuffled_batches
+from training.trainer import Trainer
+
 START = time.perf_counter()
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -69,7 +73,7 @@ def turn_of_idiom(dropout, n):
     from model import Net
 
     device = utils.pick_device()
-    plain = [transforms.ToTensor(), transforms.Normalize((utils.MEAN,), (utils.STD,))]
+    plain = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
     augment = transforms.RandomAffine(degrees=10, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=8)
     train_set = datasets.MNIST(DATA, train=True, download=True, transform=transforms.Compose([augment, *plain]))
     test_set = datasets.MNIST(DATA, train=False, transform=transforms.Compose(plain))
@@ -146,11 +150,11 @@ def turn_of_ours(n, whole_run):
 
     steps = math.ceil(n / BATCH_SIZE)
     recipe = utils.muon_and_adamw, 0.15, 0.998
-    trainer = utils.Trainer(model, train, utils.one_cycle(15 * steps), BATCH_SIZE, *recipe)
+    trainer = Trainer(model, train, utils.one_cycle(15 * steps), BATCH_SIZE, *recipe)
     generator = torch.Generator().manual_seed(0)
     with contextlib.redirect_stdout(io.StringIO()):
         start = time.perf_counter()
-        order = utils.shuffled_batches(n, BATCH_SIZE, generator)
+        order = shuffled_batches(n, BATCH_SIZE, generator)
         utils.train_epoch(trainer, 0, order, utils.random_affines(n, generator=generator))
         trained = time.perf_counter() - start
         utils.evaluate(model, test)
@@ -159,9 +163,9 @@ def turn_of_ours(n, whole_run):
             figures["fit_15_s"] = median_seconds(lambda: utils.fit(Net(), train, test, epochs=15), 1)
     order = order.to(device)
     affines = utils.random_affines(n).to(device)
-    per_epoch = median_seconds(lambda: (utils.shuffled_batches(n, BATCH_SIZE), utils.random_affines(n)), 3)
+    per_epoch = median_seconds(lambda: (shuffled_batches(n, BATCH_SIZE), utils.random_affines(n)), 3)
     batches = iter(order[torch.arange(100) % len(order)])
-    per_step = median_seconds(lambda: utils.make_batch(train, next(batches), affines), 100)
+    per_step = median_seconds(lambda: make_batch(train, next(batches), affines), 100)
     return figures | {
         "data_ms": 1000 * (per_step + per_epoch / steps),
         "step_ms": 1000 * trained / steps,

@@ -1,6 +1,6 @@
 """What is each of the CPU's speed-ups worth? `make tricks`
 
-Times the training step of `utils.Trainer` with all of them, and with each one taken away, in turns (A B C D A B C D …),
+Times the training step of `Trainer` with all of them, and with each one taken away, in turns (A B C D A B C D …),
 each turn in a process of its own. The median, minimum and maximum over the turns go to experiments/tricks.csv: of a
 step in milliseconds, of its ratio to the full step of the same turn, and of the page faults a step.
 """
@@ -17,6 +17,9 @@ import time
 from pathlib import Path
 
 from speed import spread
+
+from training.data import shuffled_batches
+from training.trainer import Trainer
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -37,14 +40,14 @@ def take_turn(without):
     from model import Net
 
     if without == "channels_last":
-        utils.spread_narrow_batchnorm = lambda model: None  # it has no meaning in the other layout
+        spread_narrow_batchnorm = lambda model: None  # it has no meaning in the other layout
         torch.channels_last = torch.contiguous_format
     elif without != FULL:
         setattr(utils, without, lambda *_: None)
     train, _ = utils.load_mnist(ROOT / "data")
     utils.set_seed(0)
-    trainer = utils.Trainer(Net(), train, utils.one_cycle(1000), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
-    order = utils.shuffled_batches(len(train.labels), 128)[: WARM_UP + STEPS]
+    trainer = Trainer(Net(), train, utils.one_cycle(1000), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
+    order = shuffled_batches(len(train.labels), 128)[: WARM_UP + STEPS]
     ends, faults = [], []
     for _ in trainer.epoch(0, order, utils.random_affines(len(train.labels))):
         ends.append(time.perf_counter())

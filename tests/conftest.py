@@ -2,18 +2,14 @@
 
 import os
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from shared import ROOT
 
 import utils
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments")]
-
-from browser import MISSING, has_chrome, open_chrome  # noqa: E402
+from tools.browser import MISSING, has_chrome, open_chrome
+from training.data import ARCHIVES
 
 
 def pytest_collection_modifyitems(items):
@@ -44,7 +40,7 @@ def raw(tmp_path):
     """A folder as `load_mnist` wants it, with the four archives."""
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name in utils.ARCHIVES:
+    for name in ARCHIVES:
         shutil.copy(ROOT / "data" / "MNIST" / "raw" / name, folder)
     return folder
 
@@ -58,16 +54,6 @@ def threads(request):
     torch.set_num_threads(before)
 
 
-class Hostile:
-    """What would leave a mark, a folder, if it were unpickled."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.mark),)
-
-
 # --- A browser ---
 
 
@@ -78,23 +64,3 @@ def browser():
         pytest.skip(MISSING)
     with open_chrome() as chrome:
         yield chrome
-
-
-def draw(browser, strokes, kind="mouse"):
-    """Draw `strokes`, in pixels of 280×280, onto the page's pad as a hand with a `kind` of pointer would."""
-    from selenium.webdriver.common.action_chains import ActionBuilder
-    from selenium.webdriver.common.actions.pointer_input import PointerInput
-    from selenium.webdriver.common.by import By
-
-    pad = browser.find_element(By.ID, "pad")
-    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", pad)
-    width = pad.rect["width"]
-    for stroke in strokes:
-        actions = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=5)
-        places = [(round((x - 140) * width / 280), round((y - 140) * width / 280)) for x, y in stroke]
-        actions.pointer_action.move_to(pad, *places[0])
-        actions.pointer_action.pointer_down()
-        for place in places[1:]:
-            actions.pointer_action.move_to(pad, *place)
-        actions.pointer_action.pointer_up()
-        actions.perform()

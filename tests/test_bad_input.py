@@ -7,6 +7,7 @@ import torch
 
 import utils
 from model import Net
+from training.data import shuffled_batches
 
 IMAGES = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
 LABELS = torch.tensor([0, 1, 2, 3])
@@ -112,8 +113,8 @@ CASES = {
     "warmup is 0": (call(utils.one_cycle, 10, warmup=0), ["warmup", "0"]),
     "warmup is all": (call(utils.one_cycle, 10, warmup=1), ["warmup", "1"]),
     "no steps": (call(utils.one_cycle, 0), ["steps", "0"]),
-    "nothing to shuffle": (call(utils.shuffled_batches, 0, 128), ["n is 0"]),
-    "batches of nothing": (call(utils.shuffled_batches, 10, 0), ["batch_size", "0"]),
+    "nothing to shuffle": (call(shuffled_batches, 0, 128), ["n is 0"]),
+    "batches of nothing": (call(shuffled_batches, 10, 0), ["batch_size", "0"]),
     "history is empty": (call(utils.plot_history, []), ["history is []", "fit"]),
     "dropout is text": (call(Net, dropout="0.1"), ["dropout is '0.1'"]),
     "dropout is 1": (call(Net, dropout=1), ["dropout", "1"]),

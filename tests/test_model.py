@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 import torchsummary
-from conftest import ROOT
+from shared import ROOT
 
 from model import Net
 

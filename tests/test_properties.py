@@ -4,11 +4,13 @@ import gzip
 
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared import ROOT
 
 import utils
+from training.augmentation import make_batch, warp
+from training.data import find_file, shuffled_batches
 
 pytestmark = pytest.mark.numbers
 
@@ -50,7 +52,7 @@ def test_maps_are_finite_and_keep_to_their_limits(n, strength, limits, seed):
 def test_what_is_seen_is_made_of_what_is_there(n, strength, limits, seed):
     """No pixel comes out brighter than the brightest that went in, nor darker than the background."""
     images = pictures(n, seed)
-    seen = utils.warp(images, utils.random_affines(n, strength, **limits))
+    seen = warp(images, utils.random_affines(n, strength, **limits))
     assert seen.shape == images.shape
     assert seen.min() >= 0
     assert (seen.amax(dim=(1, 2, 3)) <= images.amax(dim=(1, 2, 3)) + 0.01).all()
@@ -59,13 +61,13 @@ def test_what_is_seen_is_made_of_what_is_there(n, strength, limits, seed):
 @given(n=st.integers(1, 40), limits=limits, seed=seeds)
 def test_no_strength_changes_nothing(n, limits, seed):
     images = pictures(n, seed)
-    seen = utils.warp(images, utils.random_affines(n, 0, **limits))
+    seen = warp(images, utils.random_affines(n, 0, **limits))
     torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
 
 
 @given(n=st.integers(1, 2000), batch_size=st.integers(1, 300), seed=seeds)
 def test_an_epoch_shows_every_image_and_none_out_of_range(n, batch_size, seed):
-    order = utils.shuffled_batches(n, batch_size, torch.Generator().manual_seed(seed))
+    order = shuffled_batches(n, batch_size, torch.Generator().manual_seed(seed))
     assert order.shape == (-(-n // batch_size), batch_size)
     assert order.flatten()[:n].sort().values.tolist() == list(range(n))
     assert 0 <= order.min() <= order.max() < n
@@ -76,8 +78,8 @@ def test_a_batch_holds_the_images_and_labels_of_its_rows(n, batch_size, seed):
     generator = torch.Generator().manual_seed(seed)
     split = utils.Split(pictures(n, seed), torch.randint(0, 10, (n,), generator=generator))
     still = utils.random_affines(n, 0)
-    for rows in utils.shuffled_batches(n, batch_size, generator):
-        images, labels = utils.make_batch(split, rows, still)
+    for rows in shuffled_batches(n, batch_size, generator):
+        images, labels = make_batch(split, rows, still)
         assert torch.equal(labels, split.labels[rows])
         torch.testing.assert_close(images, utils.normalize(split.images[rows]), atol=1e-3, rtol=0)
 
@@ -121,7 +123,7 @@ def test_no_damage_goes_unseen(folder, damage, unpacked):
         (folder / NAME).write_bytes(gzip.decompress(ARCHIVE)[: len(damage)] if damage[:1] == ARCHIVE[:1] else damage)
     else:
         (folder / f"{NAME}.gz").write_bytes(damage)
-    content, problems = utils.find_file(folder, NAME)
+    content, problems = find_file(folder, NAME)
     assert content is None
     assert len(problems) == 1
     assert NAME in problems[0]

@@ -5,14 +5,14 @@ import re
 import subprocess
 
 import nbformat
-import notebook as tool
 import pytest
-from conftest import ROOT
+from shared import ROOT
 
 import utils
 from deploy import page, to_onnx
 from experiments import ablation, elsewhere, search, seeds, study
 from experiments import page as page_speed
+from tools import notebook as tool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

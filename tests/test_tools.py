@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
+from shared import ROOT
 
 from tools import variations, verify
 

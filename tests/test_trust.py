@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from conftest import ROOT
+from shared import ROOT
 
 FOLDERS = (".", "experiments", "tools", "deploy", "deploy/pictures")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))

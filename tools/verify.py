@@ -15,6 +15,7 @@ import torchsummary
 import utils
 from deploy import load_net
 from model import Net
+from training.data import ARCHIVES
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "table.txt"  # what torchsummary prints of the reference network
@@ -40,7 +41,7 @@ def check_table():
 
 def check_data():
     wrong = []
-    for name, md5 in utils.ARCHIVES.items():
+    for name, md5 in ARCHIVES.items():
         path = ROOT / "data" / "MNIST" / "raw" / name
         if not path.exists() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
             wrong.append(name)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
+from shared import ROOT
 
 import utils
 from experiments import ablation, final, search, seeds, study

@@ -9,11 +9,11 @@ import time
 import urllib.request
 
 import nbformat
-import notebook as tool
 import pytest
-from conftest import ROOT, draw
+from shared import ROOT, draw
 
 from deploy.pictures.make import STROKES
+from tools import notebook as tool
 
 
 @pytest.fixture

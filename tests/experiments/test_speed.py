@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-import speed
-from conftest import ROOT
+from shared import ROOT
 
-import utils
+from experiments import speed
+from training.cpu import keep_freed_memory, spread_narrow_batchnorm
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 METRICS = ["data_ms", "epoch_s", "evaluate_s", "fit_15_s"]
@@ -114,7 +114,7 @@ def test_the_committed_figures_are_complete():
 
 def test_the_docstrings_quote_what_was_measured():
     ratios = {row["without"]: float(row["median"]) for row in read("tricks.csv") if row["metric"] == "ratio"}
-    for trick in (utils.keep_freed_memory, utils.spread_narrow_batchnorm):
+    for trick in (keep_freed_memory, spread_narrow_batchnorm):
         assert f"takes {ratios[trick.__name__]:.2f} times as long" in " ".join(trick.__doc__.split())
 
 

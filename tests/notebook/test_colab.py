@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import nbformat
-import notebook as tool
 import pytest
-import repo
-from conftest import ROOT
+from shared import ROOT
+
+from tools import notebook as tool
+from tools import repo
 
 SETUP = next(cell.source for cell in nbformat.read(tool.NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
 ADDRESS = next(line for line in SETUP.splitlines() if line.startswith("REPOSITORY = "))

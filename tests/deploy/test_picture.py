@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from conftest import Hostile
 from PIL import Image
+from shared import Hostile
 
 import utils
 from deploy import load_net, picture

@@ -5,13 +5,14 @@ import os
 import re
 
 import nbformat
-import notebook as tool
 import pytest
 import torch
 
 import utils
 from experiments import ablation, seeds, study
 from model import Net
+from tools import notebook as tool
+from training.optimizers import Muon
 
 EPOCH = re.compile(
     r"EPOCH: (\d+)\n"
@@ -118,7 +119,7 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
     affine = {name: p.default for name, p in inspect.signature(utils.random_affines).parameters.items()}
     first, last = fit["strength"]
     assert f"batches of {fit['batch_size']}" in table
-    assert f"Muon with momentum {inspect.signature(utils.Muon).parameters['momentum'].default}" in table
+    assert f"Muon with momentum {inspect.signature(Muon).parameters['momentum'].default}" in table
     assert f"peak {fit['lr']}, for AdamW a fifteenth of it" in table
     assert f"exponential, {fit['averaging']} a step" in table
     assert (

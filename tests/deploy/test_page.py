@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from conftest import draw
+from shared import draw
 
 import utils
 from deploy import load_net, page, picture

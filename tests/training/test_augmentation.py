@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import utils
+from training.augmentation import warp
 
 pytestmark = pytest.mark.numbers
 
@@ -21,7 +22,7 @@ def images(mnist):
 
 
 def test_zero_strength_is_the_identity(images):
-    seen = utils.warp(images, affines(64))
+    seen = warp(images, affines(64))
     assert seen.dtype == torch.float32
     torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
 
@@ -30,11 +31,11 @@ def test_warp_agrees_with_torch(images):
     maps = utils.random_affines(64, generator=torch.Generator().manual_seed(1))
     grid = F.affine_grid(maps, [64, 1, 28, 28], align_corners=False)
     expected = F.grid_sample(images.float(), grid, align_corners=False)
-    torch.testing.assert_close(utils.warp(images, maps), expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(warp(images, maps), expected, atol=0.01, rtol=0)
 
 
 def test_each_image_gets_its_own_map(images):
-    seen = utils.warp(images[:1].expand(64, 1, 28, 28), utils.random_affines(64))
+    seen = warp(images[:1].expand(64, 1, 28, 28), utils.random_affines(64))
     assert len(torch.unique(seen.flatten(1), dim=0)) == 64
 
 
@@ -44,19 +45,19 @@ def test_a_seed_decides_and_another_seed_decides_otherwise():
 
 
 def test_pixels_stay_in_range(images):
-    seen = utils.warp(images, affines(64, degrees=45, shift=0.3, scale=0.5, shear=30))
+    seen = warp(images, affines(64, degrees=45, shift=0.3, scale=0.5, shear=30))
     assert seen.min() >= 0
     assert seen.max() <= 255.001
 
 
 def test_background_stays_background():
     blank = torch.zeros(64, 1, 28, 28, dtype=torch.uint8)
-    assert utils.warp(blank, affines(64, degrees=45, shift=0.5, scale=0.5, shear=30)).abs().max() == 0
+    assert warp(blank, affines(64, degrees=45, shift=0.5, scale=0.5, shear=30)).abs().max() == 0
 
 
 def test_what_leaves_the_image_is_replaced_by_background(images):
     far = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]).expand(64, 2, 3)
-    assert utils.warp(images, far).abs().max() == 0
+    assert warp(images, far).abs().max() == 0
 
 
 def test_turn_is_bounded_and_reaches_its_bound():
@@ -76,7 +77,7 @@ def test_shift_is_bounded_in_image_widths():
 
 def test_shift_moves_by_whole_pixels_where_it_should(images):
     right = torch.tensor([[1.0, 0.0, 2 * 3 / 28], [0.0, 1.0, 0.0]]).expand(64, 2, 3)
-    seen = utils.warp(images, right)
+    seen = warp(images, right)
     torch.testing.assert_close(seen[..., :-3], images[..., 3:].float(), atol=0.01, rtol=0)
 
 

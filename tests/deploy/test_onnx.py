@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import ROOT
+from shared import ROOT
 
 import utils
 from deploy import load_net, to_onnx

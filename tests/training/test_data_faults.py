@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from shared import ROOT
 
 import utils
+from training.data import MNIST, UNPACKED
 
 ARCHIVES = ROOT / "data" / "MNIST" / "raw"
-NAMES = list(utils.UNPACKED)
+NAMES = list(UNPACKED)
 LABELS = "t10k-labels-idx1-ubyte"  # the smallest
 
 
@@ -29,7 +30,7 @@ def offline(monkeypatch):
         asked.append(url)
         raise OSError(f"<urlopen error: no network for {url}>")
 
-    monkeypatch.setattr(utils, "download_url", download)
+    monkeypatch.setattr("training.data.download_url", download)
     return asked
 
 
@@ -42,7 +43,7 @@ def online(monkeypatch):
         asked.append(url)
         shutil.copy(ARCHIVES / url.rsplit("/", 1)[1], folder)
 
-    monkeypatch.setattr(utils, "download_url", download)
+    monkeypatch.setattr("training.data.download_url", download)
     return asked
 
 
@@ -145,11 +146,11 @@ def test_the_second_mirror_is_asked_when_the_first_fails(tmp_path, monkeypatch, 
 
     def download(url, folder, md5):
         asked.append(url)
-        if url.startswith(utils.MNIST.mirrors[0]):
+        if url.startswith(MNIST.mirrors[0]):
             raise error
         shutil.copy(ARCHIVES / url.rsplit("/", 1)[1], folder)
 
-    monkeypatch.setattr(utils, "download_url", download)
+    monkeypatch.setattr("training.data.download_url", download)
     assert is_mnist(utils.load_mnist(tmp_path), mnist)
     assert len(asked) == 8
 
@@ -181,7 +182,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(raw, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     (raw / f"{LABELS}.gz").unlink()
-    monkeypatch.setattr(utils, "download_url", download)
+    monkeypatch.setattr("training.data.download_url", download)
     with pytest.raises(OSError, match="No space left on device"):
         load(raw)
     assert sorted(path.name for path in raw.iterdir()) == sorted(f"{n}.gz" for n in NAMES if n != LABELS)
@@ -196,7 +197,8 @@ def test_nothing_is_written_where_nothing_is_missing(raw, mnist):
 
 # Each process writes half a file, waits until the other has done so too, and writes the rest.
 LOADER = """
-import os, pathlib, sys, time, utils
+import os, pathlib, sys, time
+from training import data
 root, archives, meeting = map(pathlib.Path, sys.argv[1:])
 def download(url, folder, md5):
     name = url.rsplit("/", 1)[1]
@@ -208,8 +210,8 @@ def download(url, folder, md5):
         while len(list(meeting.glob(f"{name}.*"))) < 2:
             time.sleep(0.01)
         file.write(content[len(content) // 2 :])
-utils.download_url = download
-train, test = utils.load_mnist(root)
+data.download_url = download
+train, test = data.load_mnist(root)
 print(len(train.labels), int(train.images.sum()), int(test.images.sum()))
 """
 

@@ -1,13 +1,16 @@
 """MNIST as it is: counts, classes, checksums, and the two numbers that images are normalised with."""
 
 import hashlib
+import math
 
 import pytest
 import torch
 import torchvision
-from conftest import ROOT
+from shared import ROOT
 
 import utils
+from training.augmentation import MEAN, STD
+from training.data import shuffled_batches
 
 pytestmark = pytest.mark.numbers
 
@@ -45,8 +48,8 @@ def test_mean_and_std_are_those_of_the_training_images(mnist):
     values = torch.arange(256, dtype=torch.float64) / 255
     mean = (counts * values).sum() / counts.sum()
     std = ((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()
-    assert round(mean.item(), 4) == utils.MEAN
-    assert round(std.item(), 4) == utils.STD
+    assert round(mean.item(), 4) == MEAN
+    assert round(std.item(), 4) == STD
 
 
 def test_normalised_training_images_have_mean_0_and_std_1(mnist):
@@ -58,5 +61,20 @@ def test_normalised_training_images_have_mean_0_and_std_1(mnist):
 
 def test_normalize_agrees_with_torchvision(mnist):
     images = mnist[1].images[:10]
-    expected = torchvision.transforms.Normalize((utils.MEAN,), (utils.STD,))(images.float() / 255)
+    expected = torchvision.transforms.Normalize((MEAN,), (STD,))(images.float() / 255)
     torch.testing.assert_close(utils.normalize(images), expected)
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(60_000, 128), (1280, 128), (5, 4), (3, 8), (1, 1)])
+def test_an_epoch_shows_every_image_in_full_batches(n, batch_size):
+    order = shuffled_batches(n, batch_size, torch.Generator().manual_seed(0))
+    assert order.shape == (math.ceil(n / batch_size), batch_size)
+    assert order.flatten()[:n].sort().values.tolist() == list(range(n))
+    assert torch.equal(order.flatten()[n:], order.flatten().repeat(8)[: order.numel() - n])
+
+
+def test_order_is_shuffled_and_decided_by_the_seed():
+    orders = [shuffled_batches(1280, 128, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert not torch.equal(orders[0].flatten(), torch.arange(1280))

@@ -1,0 +1,33 @@
+"""What the tests of checkpoints share: a few images, a run that nothing interrupted, and one that was."""
+
+import pytest
+from interrupted import run, start, stop_in
+
+import utils
+
+
+@pytest.fixture(scope="module")
+def tiny(mnist):
+    """Five batches of 64 training images, and 100 test images."""
+    train, test = mnist
+    return utils.Split(train.images[:320], train.labels[:320]), utils.Split(test.images[:100], test.labels[:100])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.checkpoint"
+
+
+@pytest.fixture(scope="module")
+def whole(tiny):
+    """A run that nothing interrupted: model and history."""
+    model = start(dropout=0.1)
+    return model, run(model, tiny)
+
+
+@pytest.fixture
+def half(tiny, path):
+    """The checkpoint of a run of two epochs that was stopped in the second."""
+    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    assert path.exists()
+    return path

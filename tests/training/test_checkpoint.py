@@ -1,0 +1,170 @@
+"""What is no checkpoint is refused, and a disk that fails costs the checkpoint and not the run."""
+
+import errno
+import hashlib
+import math
+import os
+import pickle
+import random
+
+import pytest
+import torch
+from interrupted import EPOCHS, run, same_weights, start, stop_in, without_seconds
+from shared import Hostile
+
+import utils
+from model import Net
+from training import checkpoint
+from training.checkpoint import pack, unpack
+
+pytestmark = pytest.mark.numbers
+
+try:
+    import resource
+except ImportError:
+    resource = None
+
+
+def sealed(content):
+    """Return `content`, bytes, as a checkpoint with the right checksum."""
+    return hashlib.sha256(content).digest() + content
+
+
+# What a file that is no checkpoint holds: a function of a good one's bytes and the mark that hostile code would leave.
+FOREIGN = {
+    "empty": lambda good, mark: b"",
+    "text": lambda good, mark: b"not a checkpoint",
+    "sealed text": lambda good, mark: sealed(b"not a checkpoint"),
+    "sealed nothing": lambda good, mark: sealed(b""),
+    "torn": lambda good, mark: good[: len(good) // 2],
+    "sealed half": lambda good, mark: sealed(good[32 : len(good) // 2]),
+    "weights": lambda good, mark: pack(Net().state_dict()),
+    "list": lambda good, mark: pack([1, 2]),
+    "identity of a number": lambda good, mark: pack({"identity": 5}),
+    "identity alone": lambda good, mark: pack({"identity": unpack(good)["identity"]}),
+    "hostile": lambda good, mark: pack({"identity": Hostile(mark)}),
+    "hostile pickle": lambda good, mark: sealed(pickle.dumps(Hostile(mark), protocol=2)),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_is_no_checkpoint_is_refused_and_runs_no_code(tiny, half, tmp_path, kind):
+    mark = tmp_path / "mark"
+    half.write_bytes(FOREIGN[kind](half.read_bytes(), mark))
+    with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it") as error:
+        run(start(), tiny, epochs=2, checkpoint=half)
+    assert str(half) in str(error.value)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_flipped_bit_is_noticed(tiny, half, seed):
+    """Anywhere: the archive's own checksums are not looked at when it is loaded."""
+    content = bytearray(half.read_bytes())
+    content[random.Random(seed).randrange(len(content))] ^= 1 << seed % 8
+    half.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it"):
+        run(start(), tiny, epochs=2, checkpoint=half)
+
+
+@pytest.mark.parametrize("fault", [errno.EACCES, errno.EIO, errno.EISDIR])
+def test_a_checkpoint_that_cannot_be_read_is_not_to_be_deleted(tiny, half, monkeypatch, fault):
+    read_bytes = type(half).read_bytes
+
+    def fail(path):
+        if path == half:
+            raise OSError(fault, os.strerror(fault))
+        return read_bytes(path)
+
+    monkeypatch.setattr(type(half), "read_bytes", fail)
+    with pytest.raises(ValueError, match=rf"cannot be read: {os.strerror(fault)}; name another file"):
+        run(start(), tiny, epochs=2, checkpoint=half)
+
+
+def test_a_folder_is_no_checkpoint(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be read: .*; name another file"):
+        run(start(), tiny, epochs=2, checkpoint=tmp_path)
+
+
+def test_the_hostile_file_would_have_run(tmp_path):
+    """Else the test above proves nothing."""
+    torch.save({"identity": Hostile(tmp_path / "mark")}, tmp_path / "hostile")
+    torch.load(tmp_path / "hostile", weights_only=False)
+    assert (tmp_path / "mark").exists()
+
+
+# --- The disk ---
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("moment", ["write", "flush", "rename"])
+def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_run(tiny, whole, path, monkeypatch, capsys, fault, moment):
+    def fail(*_, **__):
+        raise OSError(fault, os.strerror(fault))
+
+    if moment == "write":
+        to_open = type(path).open
+
+        def open_but_new(path, *args, **options):
+            return fail() if path.suffix == ".new" else to_open(path, *args, **options)
+
+        monkeypatch.setattr(type(path), "open", open_but_new)
+    elif moment == "flush":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        monkeypatch.setattr(type(path), "replace", fail)
+    model = start(dropout=0.1)
+    history = run(model, tiny, checkpoint=path)
+    printed = capsys.readouterr().out
+    assert printed.count(f"Checkpoint {path} cannot be written: ") == EPOCHS - 1
+    assert os.strerror(fault) in printed
+    assert without_seconds(history) == without_seconds(whole[1])
+    assert same_weights(model, whole[0])
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(resource is None, reason="Windows sets no limits to a file's size")
+def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, capsys):
+    """A disk that is really full, as far as the second checkpoint can see: no file may grow beyond 20,000 bytes."""
+    pack, calls = checkpoint.pack, []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def pack_before_a_full_disk(content):
+        calls.append(1)
+        if len(calls) == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        return pack(content)
+
+    monkeypatch.setattr("training.checkpoint.pack", pack_before_a_full_disk)
+    try:
+        run(start(), tiny, checkpoint=path, extra=stop_in(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    monkeypatch.undo()
+    assert f"Checkpoint {path} cannot be written: " in capsys.readouterr().out
+    assert list(path.parent.iterdir()) == [path]
+    assert [row["epoch"] for row in unpack(path.read_bytes())["history"]] == [1]
+    assert [row["epoch"] for row in run(start(), tiny, checkpoint=path)] == [1, 2, 3, 4]
+
+
+def test_a_missing_folder_is_made(tiny, tmp_path):
+    path = tmp_path / "new" / "run.checkpoint"
+    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    assert path.exists()
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tiny, whole, path):
+    """And its weights. With the cause gone, the run goes on from there."""
+    model, tested = start(dropout=0.1), []
+
+    def sabotage(trainer):
+        tested.append(utils.compute_logits(model, tiny[1].images))
+        trainer.rates.fill_(math.inf)
+        return {}
+
+    with pytest.raises(FloatingPointError, match=r"epoch 2, step 2: the loss is nan"):
+        run(model, tiny, checkpoint=path, extra=sabotage)
+    assert torch.equal(utils.compute_logits(model, tiny[1].images), tested[0])
+    history = run(model, tiny, checkpoint=path)
+    assert without_seconds(history) == without_seconds(whole[1])
+    assert same_weights(model, whole[0])

@@ -1,0 +1,98 @@
+"""The optimizers against what they are defined by, and the course of their learning rate."""
+
+import copy
+
+import pytest
+import torch
+from shared import make_net
+
+import utils
+from training.optimizers import Muon, orthogonalize
+
+pytestmark = pytest.mark.numbers
+
+
+def test_one_cycle_rises_to_one_and_falls_to_zero():
+    shares = utils.one_cycle(1000, warmup=0.2)
+    top = shares.argmax().item()
+    assert shares.shape == (1000,)
+    assert top == pytest.approx(200, abs=1)
+    assert shares[top].item() == pytest.approx(1, rel=1e-4)
+    assert (shares[: top + 1].diff() > 0).all()
+    assert (shares[top:].diff() <= 0).all()
+    assert shares[0] == pytest.approx(1 / 200)
+    assert shares[-1] == pytest.approx(0, abs=1e-8)
+
+
+def test_orthogonalized_singular_values_are_about_one():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(8, 9), (16, 144), (32, 16), (10, 10), (1, 3)]
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    for before, after in zip(matrices, orthogonalize(matrices), strict=True):
+        assert after.shape == before.shape
+        left, values, right = torch.linalg.svd(before, full_matrices=False)
+        assert ((torch.linalg.svdvals(after) - 1).abs() < 0.4)[values > 0.1].all()
+        directions = left.T @ after @ right.T  # diagonal where the singular vectors have stayed
+        assert (directions - directions.diag().diag()).abs().max() < 1e-3
+
+
+def test_orthogonalizing_does_not_depend_on_scale_or_company():
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(8, 72, generator=generator), torch.randn(32, 16, generator=generator)
+    (alone,) = orthogonalize([one])
+    torch.testing.assert_close(orthogonalize([one * 1000, other])[0], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_orthogonalizing_nothing_gives_nothing():
+    """As where a layer got no gradient: no division by zero."""
+    assert orthogonalize([torch.zeros(4, 4)])[0].abs().max() == 0
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9")
+def test_muon_agrees_with_torch():
+    """On matrices, where torch has it too, within what its bfloat16 allows: three steps, same gradients."""
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((8, 72), (32, 16)):
+        start = torch.randn(shape, generator=generator)
+        ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+        optimizers = [Muon([ours], 0.1), torch.optim.Muon([theirs], 0.1, weight_decay=0, momentum=0.9)]
+        for _ in range(3):
+            ours.grad = theirs.grad = torch.randn(shape, generator=generator)
+            for optimizer in optimizers:
+                optimizer.step()
+        moved, expected = ours.detach() - start, theirs.detach() - start
+        assert (moved - expected).norm() < 0.05 * expected.norm()
+
+
+def test_each_parameter_has_one_optimizer():
+    model = make_net()
+    muon, adamw = ([p for group in o.param_groups for p in group["params"]] for o in utils.muon_and_adamw(model, 0.15))
+    assert len(muon) == 10
+    assert all(p.ndim == 4 and p.shape[0] > 1 for p in muon)
+    assert {id(p) for p in muon}.isdisjoint(id(p) for p in adamw)
+    assert {id(p) for p in [*muon, *adamw]} == {id(p) for p in model.parameters()}
+    assert {p.shape[1] for p in adamw if p.ndim == 4} == {1}
+
+
+@pytest.mark.parametrize(
+    ("layers", "kinds"),
+    [
+        ([torch.nn.Linear(784, 10)], ["Muon", "AdamW"]),
+        ([torch.nn.Linear(784, 10, bias=False)], ["Muon"]),
+        ([torch.nn.BatchNorm1d(784), torch.nn.AdaptiveAvgPool1d(10)], ["AdamW"]),
+        ([torch.nn.Unflatten(1, (1, 28, 28)), torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 10, 28)], ["Muon", "AdamW"]),
+    ],
+)
+def test_other_models_train_too(small, layers, kinds, threads):
+    layers = [*copy.deepcopy(layers), torch.nn.Flatten()]
+    model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
+    assert [type(optimizer).__name__ for optimizer in utils.muon_and_adamw(model, 0.1)] == kinds
+    before = [p.clone() for p in model.parameters()]
+    utils.fit(model, *small, epochs=1)
+    assert not any(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_adamw_gets_a_fifteenth_of_the_rate():
+    muon, adamw = utils.muon_and_adamw(make_net(), 0.3)
+    assert muon.param_groups[0]["lr"] == 0.3
+    assert adamw.param_groups[0]["lr"] == pytest.approx(0.02)

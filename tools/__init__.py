@@ -1,0 +1,1 @@
+"""What make needs and no user reads."""

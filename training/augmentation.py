@@ -1,0 +1,60 @@
+"""From bytes to a training batch: random affine maps, one an image, applied to a whole batch on its device."""
+
+import torch
+import torch.nn.functional as F
+
+from training.checks import is_number, require, require_count
+
+# Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
+MEAN, STD = 0.1307, 0.3081
+
+
+def random_affines(n, strength=1.0, degrees=10.0, shift=0.08, scale=0.10, shear=8.0, generator=None):
+    """Return `n` random maps from output to input coordinates, float32 [n, 2, 3] on the CPU, for `warp`.
+
+    Each map turns by up to ±`degrees`, moves by up to ±`shift` of the image's width along both axes, resizes by up
+    to ±`scale` (a fraction) and slants by up to ±`shear` degrees, all drawn uniformly and separately per image.
+    `strength` multiplies all four limits. Raises ValueError where one of them is negative, not finite, or would turn
+    the image inside out: a resize by 1 or a slant by 90°.
+    """
+    require_count("n", n, least=0)
+    for name, limit in (("strength", strength), ("degrees", degrees), ("shift", shift)):
+        require(is_number(limit, 0), name, limit, "a finite number, 0 or more")
+    require(is_number(scale, 0) and scale * strength < 1, "scale", scale, "0 or more, and below 1 times the strength")
+    require(is_number(shear, 0) and shear * strength < 90, "shear", shear, "0 or more, and below 90 times the strength")
+
+    def uniform(limit):
+        return (2 * torch.rand(n, generator=generator) - 1) * (limit * strength)
+
+    angle, slant = torch.deg2rad(uniform(degrees)), torch.deg2rad(uniform(shear)).tan()
+    zoom = 1 + uniform(scale)
+    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+    right, down = 2 * uniform(shift), 2 * uniform(shift)  # the image is 2 wide: it runs from -1 to 1
+    return torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], dim=1).view(n, 2, 3)
+
+
+def warp(images, affines):
+    """Return uint8 or float `images` [N, 1, 28, 28] seen through `affines` [N, 2, 3], float32 from 0 to 255.
+
+    Pixels are interpolated bilinearly; what comes in from outside the image is background, 0.
+    """
+    size = images.shape[-1]
+    centres = (2 * torch.arange(size, device=images.device) + 1) / size - 1
+    across = affines[:, None, :, 0] * centres[:, None] + affines[:, None, :, 2]  # [N, 28, 2]
+    down = affines[:, None, :, 1] * centres[:, None]
+    # A broadcast sum of the two instead of F.affine_grid's matrix product: a third of its time on the CPU.
+    grid = down[:, :, None] + across[:, None]  # [N, 28, 28, 2]
+    return F.grid_sample(images.float(), grid, padding_mode="zeros", align_corners=False)
+
+
+def normalize(pixels):
+    """Return uint8 or float `pixels` from 0 to 255 as float32 with mean 0 and standard deviation 1 over MNIST."""
+    return (pixels.float() - 255 * MEAN) / (255 * STD)
+
+
+def make_batch(split, rows, affines):
+    """Return the training batch of the images that `rows` points at, int64 [B], each seen through its own map.
+
+    `affines` has a map for every image of `split`, [N, 2, 3]. The batch is float32 [B, 1, 28, 28] and int64 [B].
+    """
+    return normalize(warp(split.images[rows], affines[rows])), split.labels[rows]

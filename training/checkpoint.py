@@ -1,0 +1,92 @@
+"""A run kept on the disk: one file, written whole after every epoch but the last, and deleted after that."""
+
+import contextlib
+import glob
+import hashlib
+import io
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+
+class Checkpoint:
+    """The file at `path` in which `fit` keeps a run, known by its `identity`, from one epoch to the next."""
+
+    PARTS = ("trainer", "generator", "random", "cuda", "history", "log")
+
+    def __init__(self, path, identity):
+        self.path, self.identity = Path(path).expanduser(), identity
+        # With the process's number, so that two runs that share a checkpoint never write into one file.
+        self.new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+
+    def resume(self, trainer, generator):
+        """Take `trainer`, `generator` and torch's random states to where the file has them; return history and log.
+
+        Both are empty where there is no file. Raises ValueError where it cannot be read, is no checkpoint, or that of
+        another run, and says what differs. Nothing in it can run code: it is loaded with `weights_only=True`.
+        """
+        way_out = "delete it to start anew, or name another file"
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], []
+        except OSError as error:
+            raise ValueError(f"checkpoint {self.path} cannot be read: {error.strerror}; name another file") from error
+        try:
+            saved = unpack(content)
+            there = dict(saved["identity"])
+            state, order, random, cuda, history, log = (saved[name] for name in self.PARTS)
+        except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            raise ValueError(f"checkpoint {self.path} is torn, or none of ours: {way_out}") from error
+        differing = [
+            f"{name} is {there.get(name)} in it and {here} now"
+            for name, here in self.identity.items()
+            if there.get(name) != here
+        ]
+        if differing:
+            raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}: {way_out}")
+        trainer.load(state)
+        generator.set_state(order)
+        torch.set_rng_state(random)
+        torch.cuda.set_rng_state_all(cuda)
+        return history, log
+
+    def save(self, trainer, generator, history, log):
+        """Write everything, whole or not at all. Where that is impossible, say so, and let training go on."""
+        random, cuda = torch.get_rng_state(), torch.cuda.get_rng_state_all()  # the latter empty without one
+        parts = trainer.state(), generator.get_state(), random, cuda, history, log
+        content = {"identity": self.identity} | dict(zip(self.PARTS, parts, strict=True))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.new.open("wb") as file:
+                file.write(pack(content))
+                file.flush()
+                os.fsync(file.fileno())
+            self.new.replace(self.path)
+        except OSError as error:
+            print(f"Checkpoint {self.path} cannot be written: {error}. Training goes on; do not interrupt it.")
+        finally:
+            with contextlib.suppress(OSError):
+                self.new.unlink(missing_ok=True)  # there only where it did not become the checkpoint
+
+    def remove(self):
+        """Delete the checkpoint, and what a run that was killed while it wrote one has left."""
+        for path in (self.path, *self.path.parent.glob(f"{glob.escape(self.path.name)}.*.new")):
+            path.unlink(missing_ok=True)
+
+
+def pack(content):
+    """Return `content`, tensors and plain data, as bytes: their SHA-256, then what torch makes of them."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    return hashlib.sha256(file.getvalue()).digest() + file.getvalue()
+
+
+def unpack(packed):
+    """Return what was packed. Raises ValueError where a bit of it is another: torch itself would not notice."""
+    digest, content = packed[:32], packed[32:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("the checksum is wrong")
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -1,0 +1,48 @@
+"""How a wrong argument is refused: by a ValueError that names it, says what it is, and what it must be."""
+
+import math
+import reprlib
+
+import torch
+
+
+def require(good, name, value, wanted):
+    """Raise ValueError unless `good`, saying what `name` is and what it must be."""
+    if not good:
+        if isinstance(value, torch.Tensor):
+            found = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)} on {value.device}"
+        elif isinstance(value, str | int | float | list | tuple):
+            found = reprlib.repr(value)
+        else:
+            found = f"of type {type(value).__name__}"
+        raise ValueError(f"{name} is {found}; it must be {wanted}")
+
+
+def is_number(value, low, high=math.inf):
+    """Return whether `value` is an int or a float, finite, from `low` to `high`."""
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return numeric and math.isfinite(value) and low <= value <= high
+
+
+def is_whole(value, low, high=math.inf):
+    """Return whether `value` is an int from `low` to `high`."""
+    return is_number(value, low, high) and isinstance(value, int)
+
+
+def require_count(name, value, least=1):
+    """Raise ValueError unless `value` is an int, `least` or more."""
+    require(is_whole(value, least), name, value, f"a whole number, {least} or more")
+
+
+def require_recipe(recipe):
+    """Raise ValueError unless the arguments of `fit` in the dictionary `recipe` are functions and numbers in range."""
+    for name in ("optimizers", "schedule", "augment"):
+        require(callable(recipe[name]), name, recipe[name], "a function")
+    require_count("epochs", recipe["epochs"])
+    require_count("batch_size", recipe["batch_size"])
+    lr, averaging, strength, seed = (recipe[name] for name in ("lr", "averaging", "strength", "seed"))
+    require(is_number(lr, 0) and lr > 0, "lr", lr, "a finite number above 0")
+    require(is_number(averaging, 0) and averaging < 1, "averaging", averaging, "a number from 0 to below 1")
+    pair = isinstance(strength, tuple | list) and len(strength) == 2
+    require(pair and all(is_number(s, 0) for s in strength), "strength", strength, "two finite numbers, 0 or more")
+    require(is_whole(seed, 0, 2**63 - 1), "seed", seed, "a whole number from 0 to 2⁶³ - 1")

@@ -1,0 +1,74 @@
+"""What identifies a run: all that must be the same for it to end as it would have without interruption."""
+
+import contextlib
+import functools
+import inspect
+import pickle
+import zlib
+from pathlib import Path
+
+import torch
+
+from training.checks import require
+
+
+def identify(model, train, test, recipe):
+    """Return what must be the same for a run to end as it would have without interruption, as plain data."""
+    own = {type(module) for module in model.modules() if not type(module).__module__.startswith("torch.")}
+    sources = [source_of(kind) for kind in sorted(own, key=lambda kind: kind.__qualname__)]
+    return {name: describe(value) for name, value in recipe.items()} | {
+        "architecture": f"{type(model).__name__} (structure {checksum(str(model).encode(), *sources)})",
+        "images": f"{len(train.images)} and {len(test.images)} (content {checksum(*train, *test)})",
+        "device": train.images.device.type,
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "training": checksum(*(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))),
+    }
+
+
+def describe(value):
+    """Return `value` as plain data that is the same in every process: functions and objects by what they are made of.
+
+    A function is its name, a checksum of its source, and what is bound to it; any other object is its class and its
+    state. Nothing is told by its address, which is another one in every process.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [describe(item) for item in value]
+        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
+    if isinstance(value, dict):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, torch.Tensor):
+        return f"tensor {list(value.shape)} (content {checksum(value.detach())})"
+    if isinstance(value, functools.partial):
+        bound = [*map(describe, value.args), *(f"{key}={describe(item)!r}" for key, item in value.keywords.items())]
+        return f"{describe(value.func)} with {', '.join(map(str, bound))}"
+    if inspect.ismethod(value):
+        return f"{describe(value.__func__)} of {describe(value.__self__)}"
+    if inspect.isroutine(value) or isinstance(value, type):
+        held = [describe(cell.cell_contents) for cell in getattr(value, "__closure__", None) or ()]
+        held += [describe(default) for default in getattr(value, "__defaults__", None) or ()]
+        name = f"{value.__qualname__} (source {checksum(source_of(value))})"
+        return f"{name} with {held}" if held else name
+    if hasattr(value, "__dict__"):
+        return f"{describe(type(value))} with {describe(vars(value))}"
+    try:  # an array, say
+        return f"{describe(type(value))} with {checksum(pickle.dumps(value))}"
+    except (pickle.PicklingError, TypeError, AttributeError):
+        require(False, "what the recipe holds", value, "something with attributes, for a checkpoint to tell it by")
+
+
+def source_of(value):
+    """Return the source of a function or class, bytes; none where it was typed at a prompt, or is an object."""
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(value).encode()
+    return b""
+
+
+def checksum(*contents):
+    """Return the CRC-32 of `contents`, bytes or tensors, as hexadecimal text."""
+    crc = 0
+    for content in contents:
+        crc = zlib.crc32(content.cpu().contiguous().numpy() if isinstance(content, torch.Tensor) else content, crc)
+    return f"{crc:08x}"

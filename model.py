@@ -1,4 +1,4 @@
-"""The network: 43 layers and 6,456 parameters that read a 28×28 digit.
+"""The network: 43 layers and 6,456 parameters that classify a 28×28 digit.
 
 Every block is convolution(s) → ReLU → BatchNorm → Dropout, without biases. Where a full 3×3 convolution would be
 too dear, it is split in two: a depthwise 3×3 that looks around within each channel, then a 1×1 that mixes the

@@ -122,7 +122,7 @@ def test_mistakes_are_wrong_and_the_surest_first(mnist):
     titles = [axes.get_title() for axes in utils.plot_mistakes(logits, test).axes if axes.get_title()]
     labels = test.labels[[0, 2, 1]].tolist()
     assert [title.split(",")[0] for title in titles] == [str(label) for label in labels]
-    assert [title.split()[3] for title in titles] == [str((label + 1) % 10) for label in labels]
+    assert [title.split()[2] for title in titles] == [str((label + 1) % 10) for label in labels]
 
 
 def test_equally_sure_mistakes_come_in_the_order_of_the_images(mnist):

@@ -12,10 +12,10 @@ MEAN, STD = 0.1307, 0.3081
 def random_affines(n, strength=1.0, degrees=10.0, shift=0.08, scale=0.10, shear=8.0, generator=None):
     """Return `n` random maps from output to input coordinates, float32 [n, 2, 3] on the CPU, for `warp`.
 
-    Each map turns by up to ±`degrees`, moves by up to ±`shift` of the image's width along both axes, resizes by up
-    to ±`scale` (a fraction) and slants by up to ±`shear` degrees, all drawn uniformly and separately per image.
+    Each map rotates by up to ±`degrees`, shifts by up to ±`shift` of the image's width along both axes, scales by up
+    to ±`scale` (a fraction) and shears by up to ±`shear` degrees, all drawn uniformly and separately per image.
     `strength` multiplies all four limits. Raises ValueError where one of them is negative, not finite, or would turn
-    the image inside out: a resize by 1 or a slant by 90°.
+    the image inside out: a scale of 1 or a shear of 90°.
     """
     require_count("n", n, least=0)
     for name, limit in (("strength", strength), ("degrees", degrees), ("shift", shift)):

@@ -121,10 +121,10 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
     assert f"batches of {fit['batch_size']}" in table
     assert f"Muon with momentum {inspect.signature(Muon).parameters['momentum'].default}" in table
     assert f"peak {fit['lr']}, for AdamW a fifteenth of it" in table
-    assert f"exponential, {fit['averaging']} a step" in table
+    assert f"exponential moving average (EMA), {fit['averaging']} a step" in table
     assert (
-        f"turn ±{affine['degrees']:.0f}°, move ±{100 * affine['shift']:.0f} %, "
-        f"resize ±{100 * affine['scale']:.0f} %, slant ±{affine['shear']:.0f}° | times {first} at first, {last} at last"
+        f"rotate ±{affine['degrees']:.0f}°, shift ±{100 * affine['shift']:.0f} %, "
+        f"scale ±{100 * affine['scale']:.0f} %, shear ±{affine['shear']:.0f}° | times {first} at first, {last} at last"
     ) in table
     source = "".join(cell.source for cell in saved.cells)
     assert f"{fit['lr']} * utils.one_cycle(steps)" in source

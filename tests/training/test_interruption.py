@@ -40,7 +40,7 @@ def interrupt_at(call, function):
 
 # Where the signal comes: what is called then, and which call of it that is in an epoch.
 MOMENTS = {
-    "before the epoch": (utils, "run_epoch", lambda epoch: epoch),
+    "before the epoch": (utils, "shuffled_batches", lambda epoch: epoch),
     "within a step": (torch.nn.functional, "cross_entropy", lambda epoch: (STEPS + 1) * (epoch - 1) + 3),
     "between optimizers": (Muon, "step", lambda epoch: STEPS * (epoch - 1) + 3),
     "within the evaluation": (torch.nn.functional, "cross_entropy", lambda epoch: (STEPS + 1) * epoch),

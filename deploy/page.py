@@ -29,7 +29,7 @@ def layers_of(model):
 
     def keep(*tensors):
         start = sum(t.numel() for t in numbers)
-        numbers.extend(t.detach().cpu().contiguous().flatten() for t in tensors)
+        numbers.extend(t.detach().cpu().float().contiguous().flatten() for t in tensors)
         return start
 
     for name, stage in model.named_children():
@@ -39,8 +39,7 @@ def layers_of(model):
                 about = {"outputs": outputs, "kernel": kernel, "padding": padding, "groups": layer.groups}
                 layers.append({"type": "convolve", **about, "start": keep(layer.weight)})
             elif isinstance(layer, torch.nn.BatchNorm2d):
-                factor = layer.weight / (layer.running_var + layer.eps).sqrt()
-                layers.append({"type": "normalize", "start": keep(factor, layer.bias - layer.running_mean * factor)})
+                layers.append({"type": "normalize", "start": keep(*fold(layer))})
             elif isinstance(layer, torch.nn.ReLU):
                 layers.append({"type": "relu"})
             elif isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d):
@@ -50,6 +49,17 @@ def layers_of(model):
                 raise ValueError(f"model has the layer {layer}, which the page does not know")
         layers[-1]["ends"] = name
     return layers, torch.cat(numbers)
+
+
+def fold(layer):
+    """Return the factor and the summand of each channel that a trained BatchNorm is, each float64 [C] on the CPU.
+
+    In float64, so that rounded to float32 they are the same on any processor, but for a rare last place.
+    """
+    names = ("weight", "bias", "running_mean", "running_var")
+    weight, bias, mean, variance = (getattr(layer, name).detach().cpu().double() for name in names)
+    factor = weight / (variance + layer.eps).sqrt()
+    return factor, bias - mean * factor
 
 
 def hash_of(text):

@@ -23,8 +23,14 @@ def net():
     return load_net()
 
 
+@pytest.fixture(scope="session")
+def selenium():
+    """What drives the browser. Where it is not installed, tests are skipped."""
+    return pytest.importorskip("selenium")
+
+
 @pytest.fixture
-def open_page(browser):
+def open_page(selenium, browser):
     """The page, opened from the disk; afterwards: it logged no error and asked for nothing else."""
     browser.get_log("browser")
     browser.get_log("performance")
@@ -84,6 +90,26 @@ def test_its_feature_maps_are_those_of_torch(open_page, net, mnist):
     assert list(stages) == list(kept)
     for name, values in stages.items():
         torch.testing.assert_close(torch.tensor(values), kept[name].flatten(), atol=1e-4, rtol=1e-4)
+
+
+def test_it_computes_any_model_whose_layers_it_knows(selenium, browser, tmp_path):
+    """Padding, groups and pooling as `Net` does not have them, and sizes that the pooling does not divide."""
+    torch.manual_seed(0)
+    first = [torch.nn.Conv2d(1, 4, 5, padding=2, bias=False), torch.nn.ReLU(), torch.nn.MaxPool2d(3)]  # 28 → 9
+    second = [torch.nn.Conv2d(4, 6, 2, groups=2, bias=False), torch.nn.BatchNorm2d(6), torch.nn.AvgPool2d((3, 3), 3)]
+    model = torch.nn.Sequential(torch.nn.Sequential(*first), torch.nn.Sequential(*second)).eval()
+    for values in second[1].state_dict().values():
+        values.copy_(torch.rand(values.shape) + 0.5)
+    image = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = [stage[0] for stage in (model[0](utils.normalize(image)), model(utils.normalize(image)))]
+    (tmp_path / "other.html").write_text(page.build(model), encoding="utf-8")
+    browser.get((tmp_path / "other.html").as_uri())
+    script = "return forward(arguments[0]).stages.map(({ channels, size, data }) => [channels, size, Array.from(data)])"
+    stages = browser.execute_script(script, (image.flatten().float() / 255).tolist())
+    for (channels, size, values), there in zip(stages, expected, strict=True):
+        assert [channels, size, size] == list(there.shape)
+        torch.testing.assert_close(torch.tensor(values), there.flatten(), atol=1e-4, rtol=1e-4)
 
 
 # --- What it reads ---
@@ -347,6 +373,38 @@ def test_it_names_no_address_and_no_placeholder():
     assert not re.search(r"https?://|src=|href=|url\(|@import", text)
     assert not re.search(r"%[A-Z_]+%", text)
     assert "default-src 'none'" in text
+
+
+# What the page cannot do: the layer, and which of its settings it is.
+REFUSED = {
+    "a bias": (torch.nn.Conv2d(1, 2, 3), "bias"),
+    "a stride": (torch.nn.Conv2d(1, 2, 3, stride=2, bias=False), "stride"),
+    "a stride down alone": (torch.nn.Conv2d(1, 2, 3, stride=(2, 1), bias=False), "stride"),
+    "dilation": (torch.nn.Conv2d(1, 2, 3, dilation=2, bias=False), "dilation"),
+    "a kernel that is not square": (torch.nn.Conv2d(1, 2, (3, 1), bias=False), "kernel_size"),
+    "unequal padding": (torch.nn.Conv2d(1, 2, 3, padding=(1, 0), bias=False), "padding"),
+    "padding by name": (torch.nn.Conv2d(1, 2, 3, padding="same", bias=False), "padding"),
+    "padding with what is there": (torch.nn.Conv2d(1, 2, 3, padding_mode="reflect", bias=False), "padding_mode"),
+    "a maximum of what overlaps": (torch.nn.MaxPool2d(3, stride=2), "stride"),
+    "a maximum with padding": (torch.nn.MaxPool2d(2, padding=1), "padding"),
+    "a maximum with dilation": (torch.nn.MaxPool2d(2, dilation=2), "dilation"),
+    "a maximum at a torn edge": (torch.nn.MaxPool2d(3, ceil_mode=True), "ceil_mode"),
+    "a maximum that is not square": (torch.nn.MaxPool2d((2, 1)), "kernel_size"),
+    "a mean of what overlaps": (torch.nn.AvgPool2d(3, stride=1), "stride"),
+    "a mean with padding": (torch.nn.AvgPool2d(2, padding=1), "padding"),
+    "a mean at a torn edge": (torch.nn.AvgPool2d(3, ceil_mode=True), "ceil_mode"),
+    "a mean that is not square": (torch.nn.AvgPool2d((1, 2)), "kernel_size"),
+    "a mean by another number": (torch.nn.AvgPool2d(2, divisor_override=3), "divisor_override"),
+    "BatchNorm without factors": (torch.nn.BatchNorm2d(2, affine=False), "affine"),
+    "BatchNorm by the batch": (torch.nn.BatchNorm2d(2, track_running_stats=False), "track_running_stats"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_setting_that_the_page_cannot_do_is_refused(case):
+    layer, setting = REFUSED[case]
+    with pytest.raises(ValueError, match=re.escape(f"model has the layer {layer}, whose {setting} the page cannot do")):
+        page.build(torch.nn.Sequential(torch.nn.Sequential(layer)))
 
 
 def test_a_layer_that_the_page_does_not_know_is_refused():

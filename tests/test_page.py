@@ -138,6 +138,29 @@ def test_a_pen_draws_too(open_page):
     assert text_of(open_page, "verdict").startswith("It reads 4, ")
 
 
+@pytest.mark.parametrize("width", [250, 333, 1000])
+def test_a_stroke_is_where_the_pointer_is(open_page, width):
+    """Within half a pixel of the pad's 280×280, in its corners too, whatever its size and for all its border."""
+    size = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+    open_page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        left, top, side = open_page.execute_script("""
+            const box = pad.getBoundingClientRect(), style = getComputedStyle(pad);
+            return [box.left + parseFloat(style.borderLeftWidth), box.top + parseFloat(style.borderTopWidth),
+                    box.width - parseFloat(style.borderLeftWidth) - parseFloat(style.borderRightWidth)];
+        """)
+        places = [(140, 140), (70, 210), (0, 0), (280, 0), (280, 280), (0, 280)]
+        for i, (x, y) in enumerate(places):
+            point = {"x": left + x * side / 280, "y": top + y * side / 280, "button": "left", "buttons": 1}
+            kind = "mouseMoved" if i else "mousePressed"
+            open_page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "clickCount": 1, **point})
+        open_page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseReleased", "clickCount": 1, **point})
+        (stroke,) = strokes_of(open_page)
+    finally:
+        open_page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    np.testing.assert_allclose(stroke, places, atol=0.5)
+
+
 def test_every_stroke_changes_bars_picture_and_maps(open_page):
     canvases = "return [...document.querySelectorAll('#seen, .channels canvas')].map((c) => c.toDataURL())"
     states = [open_page.execute_script(canvases)]

@@ -1,7 +1,10 @@
 """Your own picture: whatever it is, it becomes a digit as MNIST has them, or one clear sentence."""
 
+import errno
 import io
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from conftest import Hostile
 from PIL import Image
 
 import utils
-from deploy import load_net, picture
+from deploy import load_net, picture, pictures
 from deploy.pictures import make
 from experiments import elsewhere, study
 from model import Net
@@ -41,6 +44,12 @@ def test_the_pictures_of_the_repository_are_read(net, name, digit):
     assert probabilities.dtype == torch.float32
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
     assert int(probabilities.argmax()) == digit
+
+
+def test_a_picture_that_a_user_put_beside_them_is_left_out(monkeypatch):
+    monkeypatch.delitem(make.PICTURES, "tablet.png")  # so it lies there, and is none of them
+    assert [path.name for path in pictures.paths()] == sorted(make.PICTURES)
+    assert all(path.exists() for path in pictures.paths())
 
 
 @pytest.mark.parametrize("seed", range(len(make.PICTURES)))
@@ -295,9 +304,28 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, kind):
     assert not mark.exists()
 
 
-def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.pt"):
-        load_net(tmp_path / "none.pt")
+@pytest.mark.parametrize("read_it", [load_net, picture.open_picture])
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, read_it):
+    path = tmp_path / "forbidden"
+    path.write_bytes(b"there")
+
+    def refuse(file, *_, **__):  # as root, the tests would open it whatever its mode
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", refuse)
+        patch.setattr("io.open", refuse)
+        with pytest.raises(PermissionError) as caught:
+            read_it(path)
+    assert caught.value.filename == str(path)
+
+
+@pytest.mark.parametrize("name", ["none", "", 300 * "n"], ids=["no file", "a folder", "a name that is too long"])
+@pytest.mark.parametrize("read_it", [load_net, picture.open_picture])
+def test_what_is_no_file_is_named(tmp_path, read_it, name):
+    with pytest.raises(OSError) as caught:  # noqa: PT011, which error it is depends on the system
+        read_it(tmp_path / name)
+    assert Path(caught.value.filename) == tmp_path / name
 
 
 def test_the_command_reads_pictures_and_goes_on_after_a_bad_one(capsys, monkeypatch, tmp_path):

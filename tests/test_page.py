@@ -23,14 +23,8 @@ def net():
     return load_net()
 
 
-@pytest.fixture(scope="session")
-def selenium():
-    """What drives the browser. Where it is not installed, tests are skipped."""
-    return pytest.importorskip("selenium")
-
-
 @pytest.fixture
-def open_page(selenium, browser):
+def open_page(browser):
     """The page, opened from the disk; afterwards: it logged no error and asked for nothing else."""
     browser.get_log("browser")
     browser.get_log("performance")
@@ -91,7 +85,7 @@ def test_its_feature_maps_are_those_of_torch(open_page, net, mnist):
         torch.testing.assert_close(torch.tensor(values), kept[name].flatten(), atol=1e-4, rtol=1e-4)
 
 
-def test_it_computes_any_model_whose_layers_it_knows(selenium, browser, tmp_path):
+def test_it_computes_any_model_whose_layers_it_knows(browser, tmp_path):
     """Padding, groups and pooling as `Net` does not have them, and sizes that the pooling does not divide."""
     torch.manual_seed(0)
     first = [torch.nn.Conv2d(1, 4, 5, padding=2, bias=False), torch.nn.ReLU(), torch.nn.MaxPool2d(3)]  # 28 → 9

@@ -29,27 +29,51 @@ def layers_of(model):
 
     def keep(*tensors):
         start = sum(t.numel() for t in numbers)
-        numbers.extend(t.detach().cpu().contiguous().flatten() for t in tensors)
+        numbers.extend(t.detach().cpu().float().contiguous().flatten() for t in tensors)
         return start
 
     for name, stage in model.named_children():
         for layer in stage:
             if isinstance(layer, torch.nn.Conv2d):
                 outputs, kernel, padding = layer.out_channels, layer.kernel_size[0], layer.padding[0]
+                require(
+                    layer, kernel_size=kernel, stride=1, padding=padding, dilation=1, padding_mode="zeros", bias=None
+                )
                 about = {"outputs": outputs, "kernel": kernel, "padding": padding, "groups": layer.groups}
                 layers.append({"type": "convolve", **about, "start": keep(layer.weight)})
             elif isinstance(layer, torch.nn.BatchNorm2d):
-                factor = layer.weight / (layer.running_var + layer.eps).sqrt()
-                layers.append({"type": "normalize", "start": keep(factor, layer.bias - layer.running_mean * factor)})
+                require(layer, affine=True, track_running_stats=True)
+                layers.append({"type": "normalize", "start": keep(*fold(layer))})
             elif isinstance(layer, torch.nn.ReLU):
                 layers.append({"type": "relu"})
             elif isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d):
-                largest = isinstance(layer, torch.nn.MaxPool2d)
-                layers.append({"type": "pool", "kernel": layer.kernel_size, "largest": largest})
+                largest, kernel = isinstance(layer, torch.nn.MaxPool2d), layer.kernel_size
+                kernel = kernel if isinstance(kernel, int) else kernel[0]
+                require(layer, kernel_size=kernel, stride=kernel, padding=0, ceil_mode=False)
+                require(layer, **({"dilation": 1} if largest else {"divisor_override": None}))
+                layers.append({"type": "pool", "kernel": kernel, "largest": largest})
             elif not isinstance(layer, torch.nn.Dropout):
                 raise ValueError(f"model has the layer {layer}, which the page does not know")
         layers[-1]["ends"] = name
     return layers, torch.cat(numbers)
+
+
+def require(layer, **settings):
+    """Raise ValueError unless each of `settings` of `layer` has that value, once or for rows and columns alike."""
+    for name, value in settings.items():
+        if getattr(layer, name) not in (value, (value, value)):
+            raise ValueError(f"model has the layer {layer}, whose {name} the page cannot do")
+
+
+def fold(layer):
+    """Return the factor and the summand of each channel that a trained BatchNorm is, each float64 [C] on the CPU.
+
+    In float64, so that rounded to float32 they are the same on any processor, but for a rare last place.
+    """
+    names = ("weight", "bias", "running_mean", "running_var")
+    weight, bias, mean, variance = (getattr(layer, name).detach().cpu().double() for name in names)
+    factor = weight / (variance + layer.eps).sqrt()
+    return factor, bias - mean * factor
 
 
 def hash_of(text):

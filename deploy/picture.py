@@ -27,7 +27,7 @@ def predict(model, image):
     `image` is a path, a PIL image, or an array or tensor: bool, uint8, uint16, or float from 0 to 1, as [H, W],
     [1, H, W], [1, 1, H, W] or [H, W, 1 to 4]. Any size, colour, transparency, dark on light or light on dark, with some
     shadow and grain; but the paper is to fill the picture, and what is on it is read as one digit, whatever it is.
-    Raises ValueError where it is no picture or there is nothing in it, and FileNotFoundError where there is none.
+    Raises ValueError where it is no picture or there is nothing in it, and OSError where the file cannot be read.
     """
     pixels = center_ink(find_ink(read_picture(image)))
     device = next(model.parameters()).device
@@ -51,13 +51,16 @@ def read_picture(image):
 
 
 def open_picture(path):
-    """Return the picture in the file `path` as a PIL image. Raises ValueError where it is none, or damaged."""
+    """Return the picture in the file `path` as a PIL image.
+
+    Raises ValueError where it is none, or damaged, and OSError where the file cannot be read.
+    """
     try:
         with Image.open(path) as opened:
             return ImageOps.exif_transpose(opened)  # phones store how they were held, and not the picture turned
-    except (FileNotFoundError, IsADirectoryError):
-        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if getattr(error, "filename", None) is not None:  # from opening it; what Pillow raises names no file
+            raise
         raise ValueError(f"{path} is no picture that can be read: {error}") from error
 
 

@@ -23,12 +23,12 @@ from deploy.pictures import make  # noqa: E402
 CSV = HERE / "elsewhere.csv"
 FIELDS = ("digits", "images", "correct")
 
-# matplotlib's own, so that they are the same everywhere.
+# matplotlib's own, so that they are the same everywhere: those that every version has that requirements.txt allows.
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "Mono")),
     *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic")),
-    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic")),
-    *("cmr10", "cmb10", "cmss10", "cmtt10", "cmti10"),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmr10", "cmb10", "cmss10", "cmtt10"),
 )
 
 

@@ -60,6 +60,7 @@ def threads(request):
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, driven through Selenium. Where there is none, tests are skipped; in CI they fail."""
+    pytest.importorskip("selenium", reason="needs the package selenium")
     if not has_chrome() and not os.environ.get("CI"):
         pytest.skip(MISSING)
     with open_chrome() as chrome:

@@ -12,20 +12,16 @@ Nothing was chosen by these figures: the recipe was frozen before, by search.py.
 """
 
 import statistics
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import torch
+from scipy import stats
 
-import torch  # noqa: E402
-from scipy import stats  # noqa: E402
+import utils
+from experiments import study
+from experiments.search import sgd
 
-import utils  # noqa: E402
-from experiments import study  # noqa: E402
-from experiments.search import sgd  # noqa: E402
-
-CSV = HERE / "ablation.csv"
+CSV = Path(__file__).resolve().parent / "ablation.csv"
 NAMES = ("training", "seed")
 CURRENT = ("current_loss", "current_accuracy")  # of the weights being trained, where the test columns average them
 FIELDS = (*NAMES, *study.TRAINING, "test_loss", "test_accuracy", *CURRENT, *study.MACHINE)

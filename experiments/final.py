@@ -1,4 +1,4 @@
-"""Which pieces of the recipe are worth their code? The final round on held-out images: `python -m experiments.final`
+"""Which pieces of the recipe are worth their code? The final round on held-out images. `make final`
 
 The protocol stands in experiments/README.md and was written before the first run. Every line is trained on 50,000
 training images and judged on the 10,000 that `search.hold_out` keeps back; the test set takes no part. A row an epoch

@@ -10,20 +10,17 @@ import csv
 import datetime
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import torch
 
-import torch  # noqa: E402
-
-import utils  # noqa: E402
-from model import Net  # noqa: E402
+import utils
+from experiments.study import ROOT
+from model import Net
 from training.trainer import Trainer
 
-CSV = HERE / "floor.csv"
+CSV = Path(__file__).resolve().parent / "floor.csv"
 SIZE = 2048
 KINDS = {"convolution": ("convolution",), "batch_norm": ("batch_norm",), "relu": ("clamp_min", "threshold_backward")}
 
@@ -57,7 +54,7 @@ def operations_a_second(times=20):
 
 def shares(steps=20):
     """Return what part of the time of all operations of a training step goes to each kind of layer, in percent."""
-    train, _ = utils.load_mnist(HERE.parent / "data")
+    train, _ = utils.load_mnist(ROOT / "data")
     trainer = Trainer(Net(), train, utils.one_cycle(steps), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
     trainer.rows.copy_(torch.arange(128))
     trainer.affines.copy_(utils.random_affines(len(train.labels)))

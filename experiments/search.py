@@ -8,18 +8,14 @@ part. A row an epoch goes to experiments/search.csv, accuracies in percent.
 
 import functools
 import statistics
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import torch
 
-import torch  # noqa: E402
+import utils
+from experiments import study
 
-import utils  # noqa: E402
-from experiments import study  # noqa: E402
-
-CSV = HERE / "search.csv"
+CSV = Path(__file__).resolve().parent / "search.csv"
 NAMES = ("candidate", "seed")
 FIELDS = (*NAMES, *study.TRAINING, "validation_loss", "validation_accuracy", *study.MACHINE)
 

@@ -37,7 +37,6 @@ START = time.perf_counter()
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DATA = ROOT / "data"
-sys.path.insert(0, str(ROOT))  # for utils and model, which a turn imports once its clock runs
 CSV, CHART = HERE / "speed.csv", HERE / "speed.png"
 FIELDS = ("date", "device", "cores", "torch", "variant", "metric", "median", "minimum", "maximum", "turns")
 VARIANTS = ("idiom", "idiom-reference", "ours")
@@ -218,8 +217,8 @@ def processor():
 
 def run_turn(variant, steps, whole_run):
     """Run one turn of `variant` as a child process and return its figures."""
-    command = [sys.executable, __file__, "--turn", variant, "--steps", str(steps)]
-    done = subprocess.run(command + ["--whole-run"] * whole_run, capture_output=True, text=True)
+    command = [sys.executable, "-m", "experiments.speed", "--turn", variant, "--steps", str(steps)]
+    done = subprocess.run(command + ["--whole-run"] * whole_run, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"A turn of {variant} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

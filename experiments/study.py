@@ -139,8 +139,8 @@ def parser(description):
 def use_backend(name):
     """Have joblib run on the backend `name` within this context.
 
-    Ray is started here, on this machine; in a script given to `ray job submit --working-dir .` it is that cluster.
-    Raises RuntimeError where Ray is not installed.
+    Ray is started here, on this machine; where `ray job submit --working-dir . -- python -m …` runs the study, it is
+    that cluster. Raises RuntimeError where Ray is not installed.
     """
     import joblib
 

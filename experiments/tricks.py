@@ -16,8 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from speed import spread
-
+from experiments.speed import spread
 from training.data import shuffled_batches
 from training.trainer import Trainer
 
@@ -31,7 +30,6 @@ WITHOUT = (FULL, "keep_freed_memory", "spread_narrow_batchnorm", "channels_last"
 
 def take_turn(without):
     """Time the step without one speed-up in this process and print the figures as JSON."""
-    sys.path.insert(0, str(ROOT))
     import resource  # of Unix
 
     import torch
@@ -68,9 +66,9 @@ def main():
     turns = {without: [] for without in WITHOUT}
     for _ in range(options.turns):
         for without in WITHOUT:
-            command = [sys.executable, __file__, "--turn", without]
+            command = [sys.executable, "-m", "experiments.tricks", "--turn", without]
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment)
             turns[without].append(json.loads(done.stdout))
     about = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "torch": turns[FULL][0]["torch"]}
     with CSV.open("w", newline="") as file:

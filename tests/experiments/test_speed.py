@@ -90,7 +90,7 @@ def test_the_chart_draws_a_panel_a_device(turns, tmp_path):
 
 def test_a_quick_look_measures_everything_and_writes_nothing():
     before = speed.CSV.read_bytes()
-    command = [sys.executable, "experiments/speed.py", "--steps", "2", "--turns", "1"]
+    command = [sys.executable, "-m", "experiments.speed", "--steps", "2", "--turns", "1"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for metric in set(METRICS) - {"fit_15_s"}:
         values = re.search(rf"^{metric} +([\d.e+]+) +([\d.e+]+) +([\d.e+]+)$", printed, flags=re.MULTILINE)

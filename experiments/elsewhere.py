@@ -4,7 +4,6 @@ The network has only ever seen MNIST. Here `deploy.picture.predict` classifies d
 that fonts print, and the pictures that this repository carries. A row a set goes to experiments/elsewhere.csv.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,9 @@ import utils
 from deploy import ROOT, load_net
 from deploy.picture import predict
 from deploy.pictures import make
+from experiments import bench
 
 CSV = Path(__file__).resolve().parent / "elsewhere.csv"
-FIELDS = ("digits", "images", "correct")
 
 # matplotlib's own, so that they are the same everywhere.
 FONTS = (
@@ -75,12 +74,10 @@ def main():
         "the same, turned left by 30°": printed(30),
         "the pictures of this repository": carried(),
     }
-    rows = [("MNIST's test images, as they are", len(test.labels), round(accuracy * len(test.labels)))]
-    rows += [(name, len(pairs), count(net, pairs)) for name, pairs in sets.items()]
-    with CSV.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([FIELDS, *rows])
-    for name, images, correct in rows:
+    found = [("MNIST's test images, as they are", len(test.labels), round(accuracy * len(test.labels)))]
+    found += [(name, len(pairs), count(net, pairs)) for name, pairs in sets.items()]
+    bench.write_rows(CSV, [dict(zip(("digits", "images", "correct"), row, strict=True)) for row in found])
+    for name, images, correct in found:
         print(f"| {name} | {images:,} | {correct / images:.1%} |".replace("%", " %"))
 
 

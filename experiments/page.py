@@ -5,12 +5,12 @@ sets off: painting, preparing, classifying and showing. Medians in milliseconds,
 picture of the page as well, images/draw.png.
 """
 
-import csv
 import statistics
 from pathlib import Path
 
 from deploy import ROOT, page
 from deploy.pictures import make
+from experiments import bench
 from tools.browser import open_chrome
 
 HERE = Path(__file__).resolve().parent
@@ -36,10 +36,7 @@ def main():
         chrome.set_window_size(1000, 1330)
         chrome.save_screenshot(PICTURE)
     found = {"bytes": page.PAGE.stat().st_size, "forward_ms": f"{forward:.1f}", "point_ms": f"{point:.1f}"}
-    with CSV.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, found, lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(found)
+    bench.write_row(CSV, found)
     print(f"{page.PAGE.name}: {found}")
 
 

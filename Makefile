@@ -43,7 +43,7 @@ save: .venv/installed ## Execute the notebook in place, 15 epochs, as it is to b
 	$(BIN)/python tools/notebook.py save
 	$(BIN)/ruff check MNIST_6k.ipynb
 
-bench: .venv/installed ## Time our training against the DataLoader idiom, in turns (about a quarter of an hour)
+bench: .venv/installed ## Time our training against the DataLoader baseline, in turns (about a quarter of an hour)
 	$(BIN)/python -m experiments.speed
 
 tricks: .venv/installed ## Time the training step with each speed-up of the CPU taken away

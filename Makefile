@@ -7,7 +7,7 @@ N ?= 20
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation elsewhere deploy lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation final elsewhere deploy lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,31 +43,34 @@ save: .venv/installed ## Execute the notebook in place, 15 epochs, as it is to b
 	$(BIN)/python tools/notebook.py save
 	$(BIN)/ruff check MNIST_6k.ipynb
 
-bench: .venv/installed ## Time our training against the DataLoader idiom, in turns (about a quarter of an hour)
-	$(BIN)/python experiments/speed.py
+bench: .venv/installed ## Time our training against the DataLoader baseline, in turns (about a quarter of an hour)
+	$(BIN)/python -m experiments.speed
 
 tricks: .venv/installed ## Time the training step with each speed-up of the CPU taken away
-	$(BIN)/python experiments/tricks.py
+	$(BIN)/python -m experiments.tricks
 
 floor: .venv/installed ## Work out how fast a training step could be on this processor at best
-	$(BIN)/python experiments/floor.py
+	$(BIN)/python -m experiments.floor
 
 search: .venv/installed ## Train every candidate recipe on 50,000 images and judge it on 10,000 held-out ones
-	$(BIN)/python experiments/search.py
+	$(BIN)/python -m experiments.search
 
 seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=20
-	$(BIN)/python experiments/seeds.py --seeds $(N) --csv $(CSV)
+	$(BIN)/python -m experiments.seeds --seeds $(N) --csv $(CSV)
 
 ablation: .venv/installed ## Take the recipe apart, piece by piece, over five seeds
-	$(BIN)/python experiments/ablation.py
+	$(BIN)/python -m experiments.ablation
 
-elsewhere: .venv/installed ## Have the network read digits that are not from MNIST
-	$(BIN)/python experiments/elsewhere.py
+final: .venv/installed ## Train the recipe without each of its pieces, on held-out images, by the protocol
+	$(BIN)/python -m experiments.final
+
+elsewhere: .venv/installed ## Have the network classify digits that are not from MNIST
+	$(BIN)/python -m experiments.elsewhere
 
 deploy: .venv/installed ## Build the ONNX model and the page to draw on from mnist_6k.pt, and time both (with Chromium)
 	$(BIN)/python -m deploy.to_onnx
 	$(BIN)/python -m deploy.page
-	$(BIN)/python experiments/page.py
+	$(BIN)/python -m experiments.page
 
 lock: .venv/installed ## Compile requirements.lock anew, keeping the versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,1 +1,1 @@
-"""What is claimed here, and the scripts that measured it: a script a claim, its CSV beside it."""
+"""What is claimed here, and the modules that measured it: one a claim, its CSV beside it."""

@@ -1,27 +1,22 @@
-"""How well are digits from elsewhere read? `make elsewhere`
+"""How well are digits from elsewhere classified? `make elsewhere`
 
-The network has only ever seen MNIST. Here `deploy.picture.predict` reads digits that other people wrote, digits that
-fonts print, and the pictures that this repository carries. A row a set goes to experiments/elsewhere.csv.
+The network has only ever seen MNIST. Here `deploy.picture.predict` classifies digits that other people wrote, digits
+that fonts print, and the pictures that this repository carries. A row a set goes to experiments/elsewhere.csv.
 """
 
-import csv
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from PIL import Image, ImageDraw, ImageFont  # noqa: E402
+import utils
+from deploy import ROOT, load_net
+from deploy.picture import predict
+from deploy.pictures import make
+from experiments import bench
 
-import utils  # noqa: E402
-from deploy import ROOT, load_net  # noqa: E402
-from deploy.picture import predict  # noqa: E402
-from deploy.pictures import make  # noqa: E402
-
-CSV = HERE / "elsewhere.csv"
-FIELDS = ("digits", "images", "correct")
+CSV = Path(__file__).resolve().parent / "elsewhere.csv"
 
 # matplotlib's own, so that they are the same everywhere: those that every version has that requirements.txt allows.
 FONTS = (
@@ -62,7 +57,7 @@ def carried():
 
 
 def count(net, pairs):
-    """Return how many of `pairs`, pictures and their labels, `net` reads correctly."""
+    """Return how many of `pairs`, pictures and their labels, `net` classifies correctly."""
     return sum(int(predict(net, picture).argmax()) == label for picture, label in pairs)
 
 
@@ -79,12 +74,10 @@ def main():
         "the same, turned left by 30°": printed(30),
         "the pictures of this repository": carried(),
     }
-    rows = [("MNIST's test images, as they are", len(test.labels), round(accuracy * len(test.labels)))]
-    rows += [(name, len(pairs), count(net, pairs)) for name, pairs in sets.items()]
-    with CSV.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([FIELDS, *rows])
-    for name, images, correct in rows:
+    found = [("MNIST's test images, as they are", len(test.labels), round(accuracy * len(test.labels)))]
+    found += [(name, len(pairs), count(net, pairs)) for name, pairs in sets.items()]
+    bench.write_rows(CSV, [dict(zip(("digits", "images", "correct"), row, strict=True)) for row in found])
+    for name, images, correct in found:
         print(f"| {name} | {images:,} | {correct / images:.1%} |".replace("%", " %"))
 
 

@@ -1,4 +1,4 @@
-"""Which pieces of the recipe are worth their code? The final round on held-out images: `python -m experiments.final`
+"""Which pieces of the recipe are worth their code? The final round on held-out images. `make final`
 
 The protocol stands in experiments/README.md and was written before the first run. Every line is trained on 50,000
 training images and judged on the 10,000 that `search.hold_out` keeps back; the test set takes no part. A row an epoch
@@ -16,8 +16,7 @@ from experiments.search import hold_out, sgd
 
 CSV = Path(__file__).resolve().parent / "final.csv"
 NAMES = ("line", "seed")
-CURRENT = ("current_loss", "current_accuracy")
-FIELDS = (*NAMES, *study.TRAINING, "validation_loss", "validation_accuracy", *CURRENT, *study.MACHINE)
+FIELDS = (*NAMES, *study.TRAINING, "validation_loss", "validation_accuracy", *study.CURRENT, *study.MACHINE)
 
 PEAKS = (0.05, 0.1, 0.2)
 TUNING_SEEDS = range(100, 103)
@@ -41,18 +40,10 @@ LINES = {
 
 def work(run):
     """Train one line from one seed; return its rows."""
-    training, _ = utils.load_mnist(study.ROOT / "data", utils.pick_device())
+    training, _ = utils.load_mnist(study.ROOT / "data")
     splits = hold_out(training)
-
-    def current(trainer):
-        return dict(zip(CURRENT, utils.evaluate(trainer.model, splits[1]), strict=True))
-
-    history = study.train(splits, run["seed"], **LINES[run["line"]], extra=current)
-    return [
-        row
-        | {"current_loss": f"{epoch['current_loss']:.5f}", "current_accuracy": f"{100 * epoch['current_accuracy']:.2f}"}
-        for row, epoch in zip(study.rows_of(history, "validation"), history, strict=True)
-    ]
+    extra = study.look_at_current(splits[1])
+    return study.rows_of(study.train(splits, run["seed"], **LINES[run["line"]], extra=extra), "validation")
 
 
 def best_peak(rows):

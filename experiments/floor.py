@@ -1,35 +1,29 @@
 """How fast could a training step be on this processor at best? `make floor`
 
 Counts the floating-point operations of the convolutions in one step, forward and backward, and measures how many a
-second the processor does in a large matrix product, its best case. Their quotient is the time below which no step of
-this network can come here, however well it is written. Then it profiles real steps, to tell where the rest goes: the
-share of the step's operations, in percent of their time, by kind of layer. Written to experiments/floor.csv.
+second the processor does in a large matrix product, its best case. Their quotient is the time that
+they would take at that speed. Then it profiles real steps, to tell where the rest goes: the share of the step's
+operations, in percent of their time, by kind of layer. Written to experiments/floor.csv.
 """
 
-import csv
-import datetime
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import torch
 
-import torch  # noqa: E402
+import utils
+from experiments import bench
+from experiments.study import ROOT
+from model import Net
 
-import utils  # noqa: E402
-from model import Net  # noqa: E402
-from training.trainer import Trainer
-
-CSV = HERE / "floor.csv"
+CSV = Path(__file__).resolve().parent / "floor.csv"
 SIZE = 2048
 KINDS = {"convolution": ("convolution",), "batch_norm": ("batch_norm",), "relu": ("clamp_min", "threshold_backward")}
 
 
 def operations():
-    """Return the floating-point operations in the convolutions of one step of 128 images, forward and backward.
+    """Return the floating-point operations in the convolutions of one training step, forward and backward.
 
     A convolution multiplies and adds once for each weight and output position. Its backward pass does so twice more:
     for the gradient of its weights and, in all layers but the first, for that of its input.
@@ -40,7 +34,7 @@ def operations():
             layer.register_forward_hook(
                 lambda layer, _, output: counts.append(2 * layer.weight.numel() * output[:, 0].numel())
             )
-    model(torch.zeros(128, 1, 28, 28))
+    model(torch.zeros(bench.RECIPE["batch_size"], 1, 28, 28))
     return 3 * sum(counts) - counts[0]
 
 
@@ -57,9 +51,9 @@ def operations_a_second(times=20):
 
 def shares(steps=20):
     """Return what part of the time of all operations of a training step goes to each kind of layer, in percent."""
-    train, _ = utils.load_mnist(HERE.parent / "data")
-    trainer = Trainer(Net(), train, utils.one_cycle(steps), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
-    trainer.rows.copy_(torch.arange(128))
+    train, _ = utils.load_mnist(ROOT / "data")
+    trainer = bench.make_trainer(Net(), train, steps)
+    trainer.rows.copy_(torch.arange(len(trainer.rows)))
     trainer.affines.copy_(utils.random_affines(len(train.labels)))
     for _ in range(5):
         trainer.step()
@@ -76,18 +70,13 @@ def shares(steps=20):
 
 def main():
     count, rate = operations(), operations_a_second()
-    row = {
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
+    row = bench.about() | {
         "step_mflop": f"{count / 1e6:.0f}",
         "matmul_gflop_per_s": f"{rate / 1e9:.0f}",
         "floor_ms": f"{1000 * count / rate:.1f}",
-    } | {name: f"{share:.0f}" for name, share in shares().items()}
-    with CSV.open("w", newline="") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(row)
+    }
+    row |= {name: f"{share:.0f}" for name, share in shares().items()}
+    bench.write_row(CSV, row)
     print("\n".join(f"{name:<20} {value}" for name, value in row.items()))
 
 

@@ -1,22 +1,19 @@
-"""How long does the page take to read a digit? `make deploy`
+"""How long does the page take to classify a digit? `make deploy`
 
 Opens deploy/draw.html in headless Chromium and times, in the page, a forward pass alone, and all that a stroke's point
-sets off: painting, preparing, reading and showing. Medians in milliseconds, to experiments/page.csv. Takes README's
+sets off: painting, preparing, classifying and showing. Medians in milliseconds, to experiments/page.csv. Takes README's
 picture of the page as well, images/draw.png.
 """
 
-import csv
 import statistics
-import sys
 from pathlib import Path
 
+from deploy import ROOT, page
+from deploy.pictures import make
+from experiments import bench
+from tools.browser import open_chrome
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from deploy import ROOT, page  # noqa: E402
-from deploy.pictures import make  # noqa: E402
-from tools.browser import open_chrome  # noqa: E402
-
 CSV, PICTURE = HERE / "page.csv", ROOT / "images" / "draw.png"
 SCRIPT = """
     const pixels = new Float32Array(784).map((_, i) => (i % 7) / 7);
@@ -39,10 +36,7 @@ def main():
         chrome.set_window_size(1000, 1330)
         chrome.save_screenshot(PICTURE)
     found = {"bytes": page.PAGE.stat().st_size, "forward_ms": f"{forward:.1f}", "point_ms": f"{point:.1f}"}
-    with CSV.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, found, lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(found)
+    bench.write_row(CSV, found)
     print(f"{page.PAGE.name}: {found}")
 
 

@@ -8,16 +8,12 @@ accuracies in percent, and all curves to experiments/seeds.png. Runs that are in
 import functools
 import math
 import statistics
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+import utils
+from experiments import study
 
-import utils  # noqa: E402
-from experiments import study  # noqa: E402
-
-CSV = HERE / "seeds.csv"
+CSV = Path(__file__).resolve().parent / "seeds.csv"
 NAMES = ("seed",)
 FIELDS = (*NAMES, *study.TRAINING, "test_loss", "test_accuracy", *study.MACHINE)
 
@@ -100,7 +96,7 @@ def plot(runs):
 def main():
     parser = study.parser("Train the recipe from many seeds, and keep every run.")
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="seeds 0 to N-1 (default: 20)")
-    parser.add_argument("--csv", type=Path, default=CSV, help="where to keep the runs (default: beside this script)")
+    parser.add_argument("--csv", type=Path, default=CSV, help="where to keep the runs (default: experiments/seeds.csv)")
     parser.add_argument("--epochs", type=int, default=study.EPOCHS, help="fewer, for a quick look elsewhere")
     options = parser.parse_args()
     if options.seeds < 1:

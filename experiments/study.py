@@ -20,6 +20,7 @@ from model import Net
 ROOT = Path(__file__).resolve().parent.parent
 EPOCHS = 15
 TRAINING = ("epoch", "train_loss", "train_accuracy")
+CURRENT = ("current_loss", "current_accuracy")  # of the weights being trained, where others read their average
 MACHINE = ("seconds", "device", "torch")
 
 
@@ -39,16 +40,34 @@ def train(splits, seed, dropout=0.0, **recipe):
         return utils.fit(Net(dropout), *on_device, seed=seed, **recipe)
 
 
+def look_at_current(split):
+    """Return what `utils.fit` takes as `extra` to look at `split` with the weights being trained, too, each epoch."""
+
+    def extra(trainer):
+        on_device = utils.Split(*(part.to(trainer.rows.device) for part in split))
+        return dict(zip(CURRENT, utils.evaluate(trainer.model, on_device), strict=True))
+
+    return extra
+
+
 def rows_of(history, split):
-    """Return `history` as rows of text, accuracies in percent, where `split` names what was looked at each epoch."""
+    """Return `history` as rows of text, accuracies in percent, where `split` names what was looked at each epoch.
+
+    A history made with `look_at_current` gives rows with the columns `CURRENT`.
+    """
     machine = {"device": utils.pick_device().type, "torch": torch.__version__}
+
+    def figures(row, own, name):
+        loss, accuracy = row[f"{own}_loss"], row[f"{own}_accuracy"]
+        return {f"{name}_loss": f"{loss:.5f}", f"{name}_accuracy": f"{100 * accuracy:.2f}"}
+
     return [
         {
             "epoch": str(row["epoch"]),
             "train_loss": f"{row['train_loss']:.5f}",
             "train_accuracy": f"{100 * row['train_accuracy']:.3f}",
-            f"{split}_loss": f"{row['test_loss']:.5f}",
-            f"{split}_accuracy": f"{100 * row['test_accuracy']:.2f}",
+            **figures(row, "test", split),
+            **(figures(row, "current", "current") if CURRENT[0] in row else {}),
             "seconds": f"{row['seconds']:.1f}",
         }
         | machine
@@ -139,8 +158,8 @@ def parser(description):
 def use_backend(name):
     """Have joblib run on the backend `name` within this context.
 
-    Ray is started here, on this machine; in a script given to `ray job submit --working-dir .` it is that cluster.
-    Raises RuntimeError where Ray is not installed.
+    Ray is started here, on this machine; where `ray job submit --working-dir . -- python -m …` runs the study, it is
+    that cluster. Raises RuntimeError where Ray is not installed.
     """
     import joblib
 

@@ -1,60 +1,79 @@
 """What is each of the CPU's speed-ups worth? `make tricks`
 
-Times the training step of `Trainer` with all of them, and with each one taken away, in turns (A B C D A B C D …),
-each turn in a process of its own. The median, minimum and maximum over the turns go to experiments/tricks.csv: of a
-step in milliseconds, of its ratio to the full step of the same turn, and of the page faults a step.
+Times the training step of `Trainer` with all of them, and with each one taken away, in turns. The median, minimum and
+maximum over the turns go to experiments/tricks.csv: of a step in milliseconds, of its ratio to the full step of the
+same turn, and of the page faults a step. Not on Windows, which does not count them alike.
 """
 
 import argparse
-import csv
-import datetime
+import contextlib
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
+from unittest import mock
 
-from speed import spread
+import torch
 
+import utils
+from experiments import bench
+from experiments.study import ROOT
+from model import Net
+from training import cpu
 from training.data import shuffled_batches
-from training.trainer import Trainer
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-CSV = HERE / "tricks.csv"
+CSV = Path(__file__).resolve().parent / "tricks.csv"
 WARM_UP, STEPS = 10, 100
 FULL = "nothing"
-WITHOUT = (FULL, "keep_freed_memory", "spread_narrow_batchnorm", "channels_last")
+NO_SPREADING = (cpu, "spread_narrow_batchnorm", lambda model: None)
+
+# What is taken away: the patches that do so, each an object, the name of its attribute, and what stands there instead.
+WITHOUT = {
+    FULL: [],
+    "keep_freed_memory": [(cpu, "keep_freed_memory", lambda: None)],
+    "spread_narrow_batchnorm": [NO_SPREADING],
+    # Spreading converts from channels_last and back: it has no meaning in the other layout.
+    "channels_last": [(torch, "channels_last", torch.contiguous_format), NO_SPREADING],
+}
+
+
+@contextlib.contextmanager
+def taken_away(name):
+    """Do without the speed-up `name` within this context, where the `Trainer` is to be made and used."""
+    with contextlib.ExitStack() as stack:
+        for patch in WITHOUT[name]:
+            stack.enter_context(mock.patch.object(*patch))
+        yield
 
 
 def take_turn(without):
-    """Time the step without one speed-up in this process and print the figures as JSON."""
-    sys.path.insert(0, str(ROOT))
-    import resource  # of Unix
-
-    import torch
-
-    import utils
-    from model import Net
-
-    if without == "channels_last":
-        spread_narrow_batchnorm = lambda model: None  # it has no meaning in the other layout
-        torch.channels_last = torch.contiguous_format
-    elif without != FULL:
-        setattr(utils, without, lambda *_: None)
+    """Return the figures of one turn of the step, on the CPU, without one speed-up."""
     train, _ = utils.load_mnist(ROOT / "data")
     utils.set_seed(0)
-    trainer = Trainer(Net(), train, utils.one_cycle(1000), 128, utils.muon_and_adamw, lr=0.15, averaging=0.998)
-    order = shuffled_batches(len(train.labels), 128)[: WARM_UP + STEPS]
     ends, faults = [], []
-    for _ in trainer.epoch(0, order, utils.random_affines(len(train.labels))):
-        ends.append(time.perf_counter())
-        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    with taken_away(without):
+        trainer = bench.make_trainer(Net(), train, steps=1000)
+        order = shuffled_batches(len(train.labels), bench.RECIPE["batch_size"])[: WARM_UP + STEPS]
+        for _ in trainer.epoch(0, order, utils.random_affines(len(train.labels))):
+            ends.append(time.perf_counter())
+            faults.append(bench.page_faults())
     steps = [after - before for before, after in zip(ends[WARM_UP:], ends[WARM_UP + 1 :], strict=False)]
-    figures = {"step_ms": 1000 * statistics.median(steps), "page_faults": (faults[-1] - faults[WARM_UP]) / len(steps)}
-    print(json.dumps(figures | {"torch": torch.__version__}))
+    return {"step_ms": 1000 * statistics.median(steps), "page_faults": (faults[-1] - faults[WARM_UP]) / len(steps)}
+
+
+def summarise(turns):
+    """Return the rows of the CSV from the figures of all turns, a dictionary from what is taken away to its turns."""
+    ratios = bench.ratios(turns, "step_ms", FULL)
+    rows = []
+    for without, figures in turns.items():
+        metrics = {
+            "step_ms": [turn["step_ms"] for turn in figures],
+            "ratio": ratios[without],
+            "page_faults": [turn["page_faults"] for turn in figures],
+        }
+        for metric, values in metrics.items():
+            rows.append(bench.about() | {"without": without, "metric": metric} | bench.spread(values, digits=4))
+    return rows
 
 
 def main():
@@ -63,30 +82,13 @@ def main():
     parser.add_argument("--turn", choices=WITHOUT, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.turn:
-        take_turn(options.turn)
+        print(json.dumps(take_turn(options.turn)))
         return
-    turns = {without: [] for without in WITHOUT}
-    for _ in range(options.turns):
-        for without in WITHOUT:
-            command = [sys.executable, __file__, "--turn", without]
-            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-            turns[without].append(json.loads(done.stdout))
-    about = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "torch": turns[FULL][0]["torch"]}
-    with CSV.open("w", newline="") as file:
-        fields = [*about, "without", "metric", "median", "minimum", "maximum", "turns"]
-        writer = csv.DictWriter(file, fields, lineterminator="\n")
-        writer.writeheader()
-        for without, figures in turns.items():
-            metrics = {
-                "step_ms": [turn["step_ms"] for turn in figures],
-                "ratio": [turn["step_ms"] / full["step_ms"] for turn, full in zip(figures, turns[FULL], strict=True)],
-                "page_faults": [turn["page_faults"] for turn in figures],
-            }
-            for metric, values in metrics.items():
-                row = about | {"without": without, "metric": metric} | spread(values, digits=4)
-                writer.writerow(row)
-                print("without {without:<24} {metric:<12} {median:>8} {minimum:>8} {maximum:>8}".format(**row))
+    turns = bench.take_turns(WITHOUT, options.turns, lambda without, _: ("experiments.tricks", "--turn", without))
+    rows = summarise(turns)
+    bench.write_rows(CSV, rows)
+    for row in rows:
+        print("without {without:<24} {metric:<12} {median:>8} {minimum:>8} {maximum:>8}".format(**row))
 
 
 if __name__ == "__main__":

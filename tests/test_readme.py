@@ -1,15 +1,14 @@
 """What the README says is there is there, and what it quotes is what was measured."""
 
-import inspect
 import re
+import shutil
 import subprocess
 
 import nbformat
 import pytest
 from shared import ROOT
 
-import utils
-from experiments import ablation, search, seeds, study
+from experiments import seeds, study
 from tools import notebook as tool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,64 +34,6 @@ def test_the_seeds_it_quotes_are_those_of_the_csv():
         )
         assert row in README
     assert f"{summary['always_from_10']} of the {summary['seeds']} seeds" in README
-    assert (
-        f"at the median in\nepoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}"
-        in README
-    )
-
-
-def test_the_search_it_quotes_is_that_of_the_csv():
-    table = search.compare(study.read(search.CSV))
-    assert {row["candidate"] for row in table} == set(search.CANDIDATES) | set(search.GONE)
-    assert f"{len(table)} candidates" in README
-    for row in table:
-        line = "| {candidate} | {seeds} | {late:.3f} % | {accuracy_10:.2f} % | {accuracy_15:.2f} % | {loss_15:.4f} |"
-        assert line.format(**row) in README
-
-
-def test_the_recipe_is_the_best_of_the_search():
-    first = search.compare(study.read(search.CSV))[0]
-    assert first["seeds"] >= 2
-    best = search.BASE | search.CANDIDATES[first["candidate"]]
-    recipe = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
-    assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
-    del best["schedule"]
-    assert best == {name: recipe[name] for name in best}
-
-
-def test_the_ablation_it_quotes_is_that_of_the_csv():
-    rows = study.read(ablation.CSV)
-    accuracies = ablation.readings(rows)
-    assert list(accuracies) == list(ablation.LINES)
-    assert all(len(values) >= 5 for values in accuracies.values())
-    table = ablation.cells(rows)
-    assert len(table) == len(ablation.LINES)
-    for line in table:
-        assert "|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|\n" in README
-
-
-def test_what_it_says_of_the_ablation_is_so():
-    rows = study.read(ablation.CSV)
-    tables = {
-        (metric, epoch): {row["line"]: row for row in ablation.compare(ablation.readings(rows, metric, epoch))}
-        for metric in ("accuracy", "loss")
-        for epoch in (10, 15)
-    }
-    gains = [line for line in ablation.LINES if line.startswith("+")]
-    by_accuracy, by_loss = tables["accuracy", 15], tables["loss", 15]
-    assert [line for line in gains if by_accuracy[line]["p"] < 0.05] == ["+ one-cycle schedule, peak 0.1"]
-    for piece in ("at a constant rate", "without augmentation", "without fading"):
-        assert by_loss[f"the recipe {piece}"]["difference"] > 0
-        assert by_loss[f"the recipe {piece}"]["p"] < 0.05
-    assert by_loss["the recipe without averaging"]["p"] > 0.05
-    early = tables["accuracy", 10]["the recipe without averaging"]
-    mean = seeds.summarise(seeds.accuracies(study.read(seeds.CSV)))["mean_15"]
-    text = " ".join(README.split())
-    for quoted in (
-        f"without it is at {early['mean']:.3f} %, {-early['difference']:.3f} lower (p = {early['p']:.3f})",
-        f"the recipe's mean is {by_accuracy[ablation.RECIPE]['mean']:.3f} %, with all twenty {mean:.3f} %",
-    ):
-        assert quoted in text
 
 
 def test_links_and_pictures_exist():
@@ -105,6 +46,8 @@ def test_links_and_pictures_exist():
 
 def test_every_make_target_it_names_exists():
     named = set(re.findall(r"(?:^|[`·] ?|=1 )make ([a-z]+)", README, flags=re.MULTILINE))
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
     printed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     offered = set(re.findall(r"^make ([a-z]+)", printed, flags=re.MULTILINE))
     assert {"run", "test"} <= named <= offered

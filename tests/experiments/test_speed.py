@@ -1,6 +1,5 @@
 """The speed experiments: their arithmetic, their files, and that what is quoted of them is what they measured."""
 
-import csv
 import itertools
 import re
 import subprocess
@@ -9,7 +8,8 @@ import sys
 import pytest
 from shared import ROOT
 
-from experiments import speed
+import utils
+from experiments import floor, ours, speed, study
 from training.cpu import keep_freed_memory, spread_narrow_batchnorm
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,8 +18,7 @@ METRICS += ["images_per_s", "latency_ms", "peak_mb", "startup_s", "step_ms"]
 
 
 def read(name):
-    with (ROOT / "experiments" / name).open(newline="") as file:
-        return list(csv.DictReader(file))
+    return study.read(ROOT / "experiments" / name)
 
 
 # The processor whose figures README quotes; the file may hold those of others as well.
@@ -36,25 +35,28 @@ def figure(variant, metric):
 @pytest.fixture
 def turns():
     def turn(step):
-        return {"device": "cpu Test", "torch": "2.0", "step_ms": step, "data_ms": 1.0}
+        return {"device": "cpu Test", "step_ms": step, "data_ms": 1.0, "epoch_s": step}
 
     return {
-        "idiom": [turn(80.0), turn(120.0), turn(90.0)],
-        "idiom-reference": [turn(160.0), turn(160.0), turn(160.0)],
+        "baseline": [turn(80.0), turn(120.0), turn(90.0)],
+        "baseline-reference": [turn(160.0), turn(160.0), turn(160.0)],
         "ours": [turn(40.0), turn(30.0), turn(20.0)],
     }
 
 
-def test_a_row_holds_median_minimum_and_maximum(turns):
+def test_every_figure_of_every_variant_becomes_a_row(turns):
     rows = speed.summarise(turns)
-    row = next(row for row in rows if (row["variant"], row["metric"]) == ("idiom", "step_ms"))
-    assert (row["median"], row["minimum"], row["maximum"], row["turns"]) == ("90", "80", "120", 3)
+    assert len(rows) == 3 * 3
+    row = next(row for row in rows if (row["variant"], row["metric"]) == ("baseline", "step_ms"))
+    assert (row["device"], row["median"], row["minimum"], row["maximum"]) == ("cpu Test", "90", "80", "120")
     assert tuple(row) == speed.FIELDS
 
 
-def test_ratios_are_taken_turn_by_turn(turns):
-    assert speed.ratios(turns, "step_ms")["idiom"] == (4.0, 2.0, 4.5)
-    assert speed.ratios(turns, "step_ms")["ours"] == (1.0, 1.0, 1.0)
+def test_the_table_tells_ratios_turn_by_turn(turns, capsys):
+    speed.print_table(turns, speed.summarise(turns))
+    printed = capsys.readouterr().out
+    assert "step_ms of baseline against ours, turn by turn: 4 × (2 to 4.5)" in printed
+    assert re.search(r"^step_ms +90 +160 +30$", printed, flags=re.MULTILINE)
 
 
 def test_rows_of_another_device_stay(turns, tmp_path, monkeypatch):
@@ -63,7 +65,7 @@ def test_rows_of_another_device_stay(turns, tmp_path, monkeypatch):
     speed.write_csv(rows)
     speed.write_csv([row | {"device": "cuda Other"} for row in rows])
     speed.write_csv([row | {"median": "7"} for row in rows])
-    found = speed.read_csv()
+    found = study.read(speed.CSV)
     assert len(found) == 2 * len(rows)
     assert {row["median"] for row in found if row["device"] == "cpu Test"} == {"7"}
     assert "7" not in {row["median"] for row in found if row["device"] == "cuda Other"}
@@ -72,11 +74,11 @@ def test_rows_of_another_device_stay(turns, tmp_path, monkeypatch):
 def test_a_second_processor_changes_nothing_of_what_is_quoted(tmp_path, monkeypatch):
     quoted = figure("ours", "step_ms")
     monkeypatch.setattr(speed, "CSV", tmp_path / "speed.csv")
-    monkeypatch.setattr(sys.modules[__name__], "read", lambda name: speed.read_csv())
-    rows = [dict(row) for row in csv.DictReader((ROOT / "experiments" / "speed.csv").open(newline=""))]
+    monkeypatch.setattr(sys.modules[__name__], "read", lambda name: study.read(speed.CSV))
+    rows = study.read(ROOT / "experiments" / "speed.csv")
     speed.write_csv(rows)
     speed.write_csv([row | {"device": "cpu Other", "median": "1"} for row in rows])
-    assert len(speed.read_csv()) == 2 * len(rows)
+    assert len(study.read(speed.CSV)) == 2 * len(rows)
     assert figure("ours", "step_ms") == quoted
 
 
@@ -90,7 +92,7 @@ def test_the_chart_draws_a_panel_a_device(turns, tmp_path):
 
 def test_a_quick_look_measures_everything_and_writes_nothing():
     before = speed.CSV.read_bytes()
-    command = [sys.executable, "experiments/speed.py", "--steps", "2", "--turns", "1"]
+    command = [sys.executable, "-m", "experiments.speed", "--steps", "2", "--turns", "1"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for metric in set(METRICS) - {"fit_15_s"}:
         values = re.search(rf"^{metric} +([\d.e+]+) +([\d.e+]+) +([\d.e+]+)$", printed, flags=re.MULTILINE)
@@ -99,17 +101,41 @@ def test_a_quick_look_measures_everything_and_writes_nothing():
     assert speed.CSV.read_bytes() == before
 
 
+def test_a_turn_with_a_whole_run_times_fifteen_epochs_of_fit(small, monkeypatch):
+    pytest.importorskip("resource", reason="Windows tells no peak memory")
+    runs = []
+    monkeypatch.setattr(utils, "load_mnist", lambda *_: small)
+    monkeypatch.setattr(utils, "fit", lambda model, train, test, epochs: runs.append((len(train.labels), epochs)))
+    figures = ours.take_turn(256, whole_run=True)
+    assert runs == [(256, 15)]
+    assert sorted(set(figures) - {"device"}) == METRICS
+
+
 def test_the_committed_figures_are_complete():
     rows = read("speed.csv")
     assert tuple(rows[0]) == speed.FIELDS
     assert QUOTED in {row["device"] for row in rows}
     assert QUOTED.removeprefix("cpu ") in README
-    for device, variant in itertools.product({row["device"] for row in rows}, speed.VARIANTS):
+    for device, variant in itertools.product({row["device"] for row in rows}, speed.TURNS):
         metrics = sorted(row["metric"] for row in rows if (row["device"], row["variant"]) == (device, variant))
         assert metrics == [metric for metric in METRICS if metric != "fit_15_s" or variant == "ours"]
     for row in rows:
         assert 0 < float(row["minimum"]) <= float(row["median"]) <= float(row["maximum"])
         assert int(row["turns"]) >= (1 if row["metric"] == "fit_15_s" else 3)
+
+
+def test_the_floor_counts_the_operations_that_its_file_states():
+    (row,) = read("floor.csv")
+    assert f"{floor.operations() / 1e6:.0f}" == row["step_mflop"]
+
+
+def test_the_profile_of_a_step_finds_every_kind_of_layer(small, monkeypatch):
+    on_cpu = utils.Split(*(part.cpu() for part in small[0]))
+    monkeypatch.setattr(utils, "load_mnist", lambda *_: (on_cpu, None))
+    shares = floor.shares(steps=1)
+    assert list(shares) == list(read("floor.csv")[0])[-3:]
+    assert all(share > 0 for share in shares.values())
+    assert sum(shares.values()) < 100
 
 
 def test_the_docstrings_quote_what_was_measured():
@@ -120,8 +146,8 @@ def test_the_docstrings_quote_what_was_measured():
 
 def test_the_readme_quotes_what_was_measured():
     for variant, name in (
-        ("idiom", "`DataLoader` idiom, no dropout, as ours"),
-        ("idiom-reference", "`DataLoader` idiom, the reference's dropout 0.05"),
+        ("baseline", "`DataLoader` idiom, no dropout, as ours"),
+        ("baseline-reference", "`DataLoader` idiom, the reference's dropout 0.05"),
         ("ours", "this repository"),
     ):
         step, data, epoch = (figure(variant, metric) for metric in ("step_ms", "data_ms", "epoch_s"))

@@ -141,7 +141,7 @@ def test_without_ray_its_backend_says_so(path):
 def test_ray_makes_the_runs(path):
     """For real: one epoch from each of two seeds, on a Ray that is started for it."""
     options = ["--backend", "ray", "--seeds", "2", "--epochs", "1", "--csv", str(path)]
-    subprocess.run([sys.executable, "experiments/seeds.py", *options], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "experiments.seeds", *options], cwd=ROOT, check=True)
     rows = study.read(path)
     assert sorted(row["seed"] for row in rows) == ["0", "1"]
     assert all(float(row["test_accuracy"]) > 95 for row in rows)

@@ -1,0 +1,246 @@
+"""What experiments/README.md tells is what the files beside it hold: every table, every figure in a sentence."""
+
+import inspect
+import re
+
+import pytest
+from shared import ROOT
+
+import utils
+from experiments import ablation, search, seeds, speed, study, tricks
+
+FOLDER = ROOT / "experiments"
+README = (FOLDER / "README.md").read_text(encoding="utf-8")
+TEXT = " ".join(README.split())  # with its lines joined
+
+DEVICE = "cpu AMD EPYC"  # whose speed is told; speed.csv may hold others as well
+
+
+def one(rows, **wanted):
+    """Return the one of `rows` that has all the values in `wanted`."""
+    (row,) = (row for row in rows if wanted.items() <= row.items())
+    return row
+
+
+# --- Seeds ---
+
+
+def test_the_seeds_are_those_of_the_file():
+    runs = seeds.accuracies(study.read(seeds.CSV))
+    summary = seeds.summarise(runs)
+    assert list(runs) == list(range(len(runs)))
+    assert len(runs) >= 20
+    assert all(len(run) == 15 for run in runs.values())
+    assert f"from {len(runs)} seeds, none left out" in TEXT
+    for epoch in (10, 15):
+        figures = {name: summary[f"{name}_{epoch}"] for name in ("mean", "deviation", "worst", "best")}
+        row = "| {epoch} | {mean:.3f} % | {deviation:.3f} | {worst:.2f} % | {best:.2f} % |"
+        assert row.format(epoch=epoch, **figures) in README
+        assert f"scatters by about {figures['deviation']:.2f}" in TEXT
+    assert f"In {summary['always_from_10']} of the {summary['seeds']} seeds every epoch from 10 to 15" in TEXT
+    assert (
+        f"at the median in epoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}" in TEXT
+    )
+
+
+# --- Search ---
+
+
+def test_the_search_is_that_of_the_file():
+    table = search.compare(study.read(search.CSV))
+    assert {row["candidate"] for row in table} == set(search.CANDIDATES)
+    assert f"{len(table)} candidates" in TEXT
+    line = "| {candidate} | {seeds} | {late:.3f} % | {accuracy_10:.2f} % | {accuracy_15:.2f} % | {loss_15:.4f} |"
+    assert "\n".join(line.format(**row) for row in table) in README
+    counts = [row["seeds"] for row in table]
+    assert set(counts) == {1, 2}
+    assert counts.count(1) > len(counts) / 2
+    assert "most candidates have one seed and the others two" in TEXT
+
+
+def test_the_recipe_is_the_first_line_of_the_search():
+    first = search.compare(study.read(search.CSV))[0]
+    best = search.BASE | search.CANDIDATES[first["candidate"]]
+    recipe = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
+    assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
+    del best["schedule"]
+    assert best == {name: recipe[name] for name in best}
+
+
+def test_what_the_names_of_the_candidates_mean_is_so():
+    base, limits = search.BASE, inspect.signature(utils.random_affines).parameters
+    assert base["strength"] == (1, 1)
+    assert f"rises to its peak, else {base['schedule'].keywords['warmup']:.0%}".replace("%", " %") in TEXT
+    assert f"(EMA) of the weights, else {base['averaging']}" in TEXT
+    assert f"else {limits['shift'].default:.0%}".replace("%", " %") + " of its width" in TEXT
+    varied = {name for pieces in search.CANDIDATES.values() for name in pieces}
+    assert varied == {"augment", "averaging", "dropout", "lr", "optimizers", "schedule", "strength"}
+
+
+# --- Ablation ---
+
+
+@pytest.fixture(scope="module")
+def comparisons():
+    """Every comparison of the ablation: (epoch, metric) → line → what `ablation.compare` returns of it."""
+    rows = study.read(ablation.CSV)
+    return {
+        (epoch, metric): {row["line"]: row for row in ablation.compare(ablation.readings(rows, metric, epoch))}
+        for epoch in (10, 15)
+        for metric in ("accuracy", "loss")
+    }
+
+
+def holm(ps):
+    """Return `ps` after Holm's correction, smallest first.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    corrected = [min(1.0, (len(ps) - rank) * p) for rank, p in enumerate(sorted(ps))]
+    return [max(corrected[: rank + 1]) for rank in range(len(ps))]
+
+
+def test_holms_correction_is_that_of_an_example_by_hand():
+    assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.02, 0.03, 0.06, 0.06])
+
+
+def test_the_ablation_is_that_of_the_file():
+    rows = study.read(ablation.CSV)
+    accuracies = ablation.readings(rows)
+    assert list(accuracies) == list(ablation.LINES)
+    assert {len(values) for values in accuracies.values()} == {5}
+    table = ["|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|" for line in ablation.cells(rows)]
+    assert "\n".join(table) + "\n" in README
+
+
+def test_no_difference_of_the_ablation_survives_correction(comparisons):
+    ps = [row["p"] for table in comparisons.values() for row in table.values() if "p" in row]
+    assert min(holm(ps)) > 0.05
+    for quoted in (
+        f"9 comparisons, 2 metrics and 2 epochs (10 and 15) there are {len(ps)} p-values",
+        f"{sum(p < 0.05 for p in ps)} of them are below 0.05",
+        f"none is: the smallest, {min(ps):.4f}, becomes {holm(ps)[0]:.3f}",
+    ):
+        assert quoted in TEXT
+
+
+def test_what_it_says_of_averaging_and_of_the_five_seeds_is_so(comparisons):
+    without = "the recipe without averaging"
+    assert min(comparisons[15, metric][without]["p"] for metric in ("accuracy", "loss")) > 0.05
+    early = comparisons[10, "accuracy"][without]
+    mean = seeds.summarise(seeds.accuracies(study.read(seeds.CSV)))["mean_15"]
+    for quoted in (
+        f"without it is at {early['mean']:.3f} %, {-early['difference']:.3f} lower (p = {early['p']:.3f} before",
+        f"the recipe's mean is {comparisons[15, 'accuracy'][ablation.RECIPE]['mean']:.3f} %, "
+        f"with all twenty {mean:.3f} %",
+    ):
+        assert quoted in TEXT
+
+
+# --- Speed ---
+
+
+def figure(variant, metric, column="median"):
+    """Return one figure of speed.csv on the processor whose speed is told."""
+    return float(one(study.read(speed.CSV), device=DEVICE, variant=variant, metric=metric)[column])
+
+
+NAMES = {
+    "baseline": "DataLoader baseline, no dropout, as ours",
+    "baseline-reference": "DataLoader baseline, the reference's dropout 0.05",
+    "ours": "this repository",
+}
+
+
+@pytest.mark.parametrize("variant", NAMES)
+def test_the_speed_is_that_of_the_file(variant):
+    name, step = NAMES[variant], figure(variant, "step_ms")
+    low, high = (figure(variant, "step_ms", column) for column in ("minimum", "maximum"))
+    data, epoch, evaluation = (figure(variant, metric) for metric in ("data_ms", "epoch_s", "evaluate_s"))
+    ratio = step / figure("ours", "step_ms")
+    seconds = f"{data:.1f} ms | {epoch:.0f} s | {evaluation:.2f} s"
+    assert f"| {name} | {step:.0f} ms ({low:.0f} to {high:.0f}) | {seconds} | {ratio:.1f} × |" in README
+    startup, latency, peak = (figure(variant, metric) for metric in ("startup_s", "latency_ms", "peak_mb"))
+    assert f"| {name} | {startup:.1f} s | {latency:.1f} ms | {peak:,.0f} MB |" in README
+
+
+def test_where_the_baseline_is_better_it_says_so():
+    ranges = []
+    for variant in ("baseline", "ours"):
+        ranges.append([figure(variant, "latency_ms", column) for column in ("minimum", "maximum")])
+    assert figure("baseline", "latency_ms") < figure("ours", "latency_ms")
+    assert ranges[1][0] < ranges[0][1]
+    (low, high), (own_low, own_high) = ranges
+    assert f"the ranges overlap ({low:.1f} to {high:.1f} ms there, {own_low:.1f} to {own_high:.1f} ms here)" in TEXT
+    assert figure("baseline", "peak_mb") < figure("ours", "peak_mb")
+    assert "The baseline also needs less memory at its peak" in TEXT
+
+
+def test_the_whole_run_is_told_with_its_one_turn():
+    assert figure("ours", "fit_15_s", "turns") == 1
+    whole = f"fifteen epochs in {figure('ours', 'fit_15_s') / 60:.1f} minutes; that was one turn, not a median"
+    assert whole in TEXT
+
+
+def test_the_speed_ups_are_those_of_the_file():
+    rows = study.read(tricks.CSV)
+    for without in tricks.WITHOUT:
+        step, ratio, faults = (
+            one(rows, without=without, metric=metric) for metric in ("step_ms", "ratio", "page_faults")
+        )
+        spread = [float(ratio[column]) for column in ("median", "minimum", "maximum")]
+        name = without if without == tricks.FULL else f"`{without}`"
+        cells = "{:.2f} | {:.2f} to {:.2f}".format(*spread)
+        row = f"| {name} | {float(step['median']):.0f} ms | {cells} | {float(faults['median']):,.0f} |"
+        assert row in README
+        assert f"in {ratio['turns']} turns" in TEXT
+        if without != tricks.FULL:
+            assert 1.1 <= round(spread[0], 1) <= 1.2
+            assert spread[1] < 1 < spread[2]
+
+
+def test_the_floor_is_that_of_the_file():
+    (floor,) = study.read(FOLDER / "floor.csv")
+    for quoted in (
+        f"{floor['step_mflop']} million floating-point operations",
+        f"{floor['matmul_gflop_per_s']} billion a second in a large matrix product",
+        f"At the speed of a large matrix product, a step would take {floor['floor_ms']} ms",
+        f"Convolution takes {floor['convolution_percent']} %",
+        f"BatchNorm takes {floor['batch_norm_percent']} % and ReLU {floor['relu_percent']} %",
+    ):
+        assert quoted in TEXT
+
+
+def test_processor_and_versions_are_those_of_the_files():
+    rows = [*study.read(speed.CSV), *study.read(tricks.CSV), *study.read(FOLDER / "floor.csv")]
+    quoted = [row for row in rows if row.get("device", DEVICE) == DEVICE]
+    assert {row["torch"].split("+")[0] for row in quoted} == {re.search(r"PyTorch ([\d.]+\d)", TEXT)[1]}
+    assert {row["cores"] for row in quoted} == {re.search(r"on (\d) cores of an AMD EPYC", TEXT)[1]}
+
+
+# --- The text ---
+
+
+def anchor(heading):
+    """Return the address that GitHub gives a heading."""
+    return "#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
+def test_links_and_pictures_lead_somewhere(target):
+    if target.startswith("#"):
+        assert target in [anchor(heading) for heading in re.findall(r"^## (.+)$", README, flags=re.MULTILINE)]
+    elif not target.startswith("https://"):
+        assert (FOLDER / target).exists()
+
+
+def test_every_make_target_it_names_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"`make ([a-z]+)", README))
+    assert {"seeds", "search", "ablation", "bench", "tricks", "floor", "elsewhere", "final"} <= named
+    assert named <= set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
+
+
+def test_it_uses_the_words_of_the_field():
+    prose = re.sub(r"^\|.*$|“.*?”", "", README, flags=re.MULTILINE)  # lines of tables keep the names of their runs
+    assert re.findall(r"(?i)\bfading|\bfaded|\bidiom\b|\breads? (?:the |a )?digit", prose) == []

@@ -5,7 +5,6 @@ The ONNX model takes what `Net` takes, float32 images [N, 1, 28, 28] normalised 
 deploy/onnx.csv.
 """
 
-import csv
 import statistics
 import time
 import warnings
@@ -15,6 +14,7 @@ import torch
 
 import utils
 from deploy import ROOT, load_net
+from experiments import bench
 
 HERE = Path(__file__).resolve().parent
 MODEL, CSV = HERE / "mnist_6k.onnx", HERE / "onnx.csv"
@@ -85,10 +85,7 @@ def main():
             "onnxruntime_ms": f"{milliseconds(lambda: session.run(None, {'images': image.numpy()})):.2f}",
             "torch_ms": f"{milliseconds(lambda: net(image)):.2f}",
         }
-    with CSV.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, found, lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(found)
+    bench.write_row(CSV, found)
     print(f"{MODEL.name}: {found}")
 
 

@@ -12,7 +12,7 @@ import utils
 from experiments import floor, ours, speed, study
 from training.cpu import keep_freed_memory, spread_narrow_batchnorm
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
 METRICS = ["data_ms", "epoch_s", "evaluate_s", "fit_15_s"]
 METRICS += ["images_per_s", "latency_ms", "peak_mb", "startup_s", "step_ms"]
 
@@ -142,22 +142,3 @@ def test_the_docstrings_quote_what_was_measured():
     ratios = {row["without"]: float(row["median"]) for row in read("tricks.csv") if row["metric"] == "ratio"}
     for trick in (keep_freed_memory, spread_narrow_batchnorm):
         assert f"takes {ratios[trick.__name__]:.2f} times as long" in " ".join(trick.__doc__.split())
-
-
-def test_the_readme_quotes_what_was_measured():
-    for variant, name in (
-        ("baseline", "`DataLoader` idiom, no dropout, as ours"),
-        ("baseline-reference", "`DataLoader` idiom, the reference's dropout 0.05"),
-        ("ours", "this repository"),
-    ):
-        step, data, epoch = (figure(variant, metric) for metric in ("step_ms", "data_ms", "epoch_s"))
-        evaluation, ratio = figure(variant, "evaluate_s"), step / figure("ours", "step_ms")
-        row = f"| {name} | {step:.0f} ms | {data:.1f} ms | {epoch:.0f} s | {evaluation:.2f} s | {ratio:.1f} × |"
-        assert row in README
-    (floor,) = read("floor.csv")
-    assert f"{floor['step_mflop']} million floating-point operations" in README
-    assert f"{floor['matmul_gflop_per_s']} billion a second" in README
-    assert f"{floor['floor_ms']} ms" in README
-    assert f"Convolution takes {floor['convolution_percent']} %" in README
-    assert f"BatchNorm takes {floor['batch_norm_percent']} % and ReLU {floor['relu_percent']} %" in README
-    assert f"fifteen epochs in {figure('ours', 'fit_15_s') / 60:.1f} minutes" in README

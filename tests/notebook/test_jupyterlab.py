@@ -19,7 +19,7 @@ from tools import notebook as tool
 @pytest.fixture
 def lab(tmp_path):
     """The address of JupyterLab in a folder with the notebook and what it imports."""
-    for name in ("MNIST_6k.ipynb", "model.py", "utils.py", "mnist_6k.pt", "deploy", "experiments"):
+    for name in ("MNIST_6k.ipynb", "model.py", "utils.py", "mnist_6k.pt", "training", "deploy", "experiments"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     with socket.socket() as found:

@@ -150,12 +150,12 @@ def exploding_at(fatal):
     """Return an `optimizers` whose step number `fatal` makes the weights infinite."""
 
     class Explode(torch.optim.SGD):
-        steps = 0
-
+        @torch.no_grad()
         def step(self):
-            self.steps += 1
             for p in self.param_groups[0]["params"]:
-                p.data.mul_(math.inf if self.steps == fatal else 1)
+                # Counted on the device, since a recorded step runs in Python but once.
+                count = self.state[p].setdefault("count", torch.zeros((), device=p.device)).add_(1)
+                p.mul_(torch.where(count == fatal, math.inf, 1.0))
 
     return lambda model, lr: [Explode(model.parameters(), lr)]
 

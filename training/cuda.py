@@ -1,31 +1,86 @@
-"""How a step is made fast on a CUDA GPU: recorded once as a CUDA graph, and replayed."""
+"""How a step is made fast on a CUDA GPU: recorded once as a CUDA graph, and replayed. No GPU has run this yet.
 
-import copy
-import itertools
+Replaying takes one launch where the step as it is takes one for every operation. A recorded step works on fixed tensors
+only, so nothing in it may be read back to the host or counted in Python.
+"""
+
+import warnings
 
 import torch
+from tqdm import tqdm
+
+WARM_UP = 3  # steps
 
 
-def record_step(trainer):
-    """Return a function that replays `step` as one CUDA graph: one launch in place of some two hundred.
+def fast_step(trainer):
+    """Return what makes the step of `trainer`, a function: recorded on a CUDA GPU, the step as it is elsewhere."""
+    return RecordedStep(trainer) if trainer.rows.device.type == "cuda" else trainer.step
 
-    Recording wants a few real steps first, on a side stream, so that every library has its workspace. What they
-    changed is put back, and what the optimizers remember is set to zero, which is where it starts.
+
+class RecordedStep:
+    """The step of `trainer`, recorded on its first calls and replayed from then on.
+
+    The first `WARM_UP` calls make the step as it is, on a side stream as recording asks: every library finds its
+    workspace in them, and the optimizers their state. They are steps of the training like any other, and recording
+    itself computes nothing, so nothing has to be put back. Where recording fails, one line says why, and all further
+    calls make the step as it is, which gives the same results more slowly. With dropout above zero, a replayed step may
+    draw other random numbers than the step as it is. Source: PyTorch's notes on CUDA semantics, "CUDA graphs".
     """
-    before = copy.deepcopy([trainer.model.state_dict(), trainer.averaged.state_dict()])
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            trainer.step()
-    torch.cuda.current_stream().wait_stream(stream)
-    trainer.model.zero_grad()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        trainer.step()
-    trainer.model.load_state_dict(before[0])
-    trainer.averaged.load_state_dict(before[1])
-    for state in itertools.chain.from_iterable(optimizer.state.values() for optimizer in trainer.optimizers):
-        for tensor in state.values():
-            tensor.zero_()
-    return graph.replay
+
+    def __init__(self, trainer):
+        self.trainer, self.device = trainer, trainer.rows.device
+        with torch.cuda.device(self.device):  # streams and graphs belong to the current one, which may be another
+            self.stream = torch.cuda.Stream()
+        self.calls, self.run = 0, None
+        self.reason = keep_on_device(trainer.optimizers)
+
+    def __call__(self):
+        with torch.cuda.device(self.device):
+            if self.calls < WARM_UP:
+                self.calls += 1
+                self.warm_up()
+            else:
+                self.run = self.run or self.record()
+                self.run()
+
+    def warm_up(self):
+        """Make a step on the side stream, behind all that is under way and before all that comes."""
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*capturable=True", category=UserWarning)  # it soon will be
+            self.trainer.step()
+        torch.cuda.current_stream().wait_stream(self.stream)
+
+    def record(self):
+        """Return what makes a step from now on: the recording's replay, or where that fails, the step as it is."""
+        reason, current = self.reason, torch.cuda.current_stream()
+        if reason is None:
+            try:
+                self.trainer.model.zero_grad()  # so that the gradients come to lie in the graph's own memory
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, stream=self.stream):
+                    self.trainer.step()
+                return graph.replay
+            except Exception as error:  # whatever a model or an optimizer does that cannot be recorded
+                torch.cuda.set_stream(current)
+                reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+        tqdm.write(f"The step cannot be recorded as a CUDA graph ({reason}). Training goes on without, more slowly.")
+        return self.trainer.step
+
+
+def keep_on_device(optimizers):
+    """Have torch's own optimizers keep all they need on the GPU; return why one cannot, or None where all can.
+
+    Those with `capturable` get it. SGD gets `fused`, since it reads the learning rate back otherwise. Optimizers that
+    are not torch's are left as they are.
+    """
+    for optimizer in optimizers:
+        kinds = [kind for kind in type(optimizer).__mro__ if kind.__module__.startswith("torch.optim")]
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = True
+            elif isinstance(optimizer, torch.optim.SGD):
+                group.update(fused=True, foreach=False)
+            elif kinds[0] is not torch.optim.Optimizer:
+                return f"{type(optimizer).__name__} reads its learning rate back; SGD and AdamW, say, do not"
+    return None

@@ -64,8 +64,7 @@ def muon_and_adamw(model, lr):
     rest = [p for p in model.parameters() if all(p is not weight for weight in mixing)]
     optimizers = [Muon(mixing, lr)] if mixing else []
     if rest:
-        capturable = rest[0].is_cuda  # counts its steps on the device, as recording asks
-        optimizers.append(torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True, capturable=capturable))
+        optimizers.append(torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True))
     return optimizers
 
 

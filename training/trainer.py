@@ -16,10 +16,12 @@ class Trainer:
     """Trains a copy of `model`, while `model` itself becomes the running average of the copy's weights.
 
     All that a step reads or writes are tensors on one device, and nothing of it is read back to the host, so that a
-    GPU can record the step once and replay it.
+    GPU can record the step once and replay it; `record=False` has it make every step as it is. The arguments are those
+    of `fit`, and `shares` what its schedule returns, float32 [steps of the run]. Raises ValueError where `optimizers`
+    does not return a list of optimizers, or one whose step wants more than gradients.
     """
 
-    def __init__(self, model, split, shares, batch_size, optimizers, lr, averaging):
+    def __init__(self, model, split, shares, batch_size, optimizers, lr, averaging, record=True):
         cpu.keep_freed_memory()
         device = split.images.device
         self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
@@ -35,6 +37,10 @@ class Trainer:
         good = isinstance(self.optimizers, list | tuple) and len(self.optimizers) > 0
         good = good and all(isinstance(optimizer, torch.optim.Optimizer) for optimizer in self.optimizers)
         require(good, "what optimizers returns", self.optimizers, "a list of torch.optim.Optimizer")
+        for optimizer in self.optimizers:
+            good = not isinstance(optimizer, torch.optim.LBFGS | torch.optim.SparseAdam)
+            wanted = "one that needs dense gradients and nothing else, such as SGD or AdamW"
+            require(good, "an optimizer", type(optimizer).__name__, wanted)
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         peaks = torch.tensor([group["lr"] for group in groups])
         self.rates = (shares[:, None] * peaks).to(device)  # [steps, groups]
@@ -47,7 +53,7 @@ class Trainer:
         self.blend, self.correct = torch.zeros(2, device=device).unbind()
         self.losses = torch.zeros(len(shares), device=device)  # of every step of the run
         self.number = torch.zeros(1, dtype=torch.int64, device=device)  # this step's, from 0
-        self.run_step = cuda.record_step(self) if device.type == "cuda" else self.step
+        self.run_step = cuda.fast_step(self) if record else self.step
 
     def step(self):
         """Train on the images that `rows` points at, and move the averaged model a little towards the result."""
@@ -86,6 +92,17 @@ class Trainer:
         return copy.deepcopy(
             {"model": self.model.state_dict(), "averaged": self.averaged.state_dict(), "optimizers": memory}
         )
+
+    def random_state(self):
+        """Return the states of torch's random numbers on the CPU and, where training runs there, on its GPU."""
+        device = self.rows.device
+        return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+    def set_random_state(self, states):
+        """Take over what `random_state` returned, on the same kind of device."""
+        torch.set_rng_state(states[0])
+        for state in states[1:]:
+            torch.cuda.set_rng_state(state, self.rows.device)
 
     def load(self, state):
         """Take over a `state`, in place: a recorded step goes on working on the same tensors."""

@@ -99,3 +99,36 @@ def test_floats_are_parameters_and_batchnorm_statistics():
     tensors = floats(make_net())
     assert sum(t.numel() for t in tensors) == 6456 + 2 * (8 + 8 + 16 + 16 + 8 + 16 + 16 + 32 + 10)
     assert all(t.dtype == torch.float32 for t in tensors)
+
+
+def test_random_numbers_go_on_where_they_were(small):
+    """Those of the CPU and of the GPU that training runs on; no other GPU is asked for, or need be there."""
+    trainer = make_trainer(small[0])
+    states = trainer.random_state()
+    assert len(states) == (2 if trainer.rows.is_cuda else 1)
+    drawn = torch.rand(4), torch.rand(4, device=trainer.rows.device)
+    trainer.set_random_state(states)
+    again = torch.rand(4), torch.rand(4, device=trainer.rows.device)
+    assert all(torch.equal(one, other) for one, other in zip(drawn, again, strict=True))
+
+
+@pytest.mark.parametrize("kind", [torch.optim.LBFGS, torch.optim.SparseAdam])
+def test_an_optimizer_that_wants_more_than_gradients_is_refused_by_name(small, kind):
+    with pytest.raises(ValueError, match=f"an optimizer is '{kind.__name__}'; it must be .* such as SGD or AdamW"):
+        make_trainer(small[0], optimizers=lambda model, lr: [kind(list(model.parameters()), lr=lr)])
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adagrad, torch.optim.NAdam, torch.optim.RMSprop, torch.optim.Rprop])
+def test_torch_s_own_optimizers_train(small, kind):
+    trainer = make_trainer(small[0], optimizers=lambda model, lr: [kind(model.parameters(), lr=0.001)])
+    for _ in range(5):
+        trainer.run_step()
+        trainer.number.add_(1)
+    assert trainer.losses[:5].isfinite().all()
+    assert trainer.losses[4] < trainer.losses[0]
+
+
+def test_full_float32_is_kept():
+    utils.set_seed(0)
+    assert torch.backends.cudnn.allow_tf32 is False
+    assert torch.backends.cudnn.deterministic is True

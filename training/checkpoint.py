@@ -14,7 +14,7 @@ import torch
 class Checkpoint:
     """The file at `path` in which `fit` keeps a run, known by its `identity`, from one epoch to the next."""
 
-    PARTS = ("trainer", "generator", "random", "cuda", "history", "log")
+    PARTS = ("trainer", "generator", "random", "history", "log")
 
     def __init__(self, path, identity):
         self.path, self.identity = Path(path).expanduser(), identity
@@ -37,7 +37,7 @@ class Checkpoint:
         try:
             saved = unpack(content)
             there = dict(saved["identity"])
-            state, order, random, cuda, history, log = (saved[name] for name in self.PARTS)
+            state, order, random, history, log = (saved[name] for name in self.PARTS)
         except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(f"checkpoint {self.path} is torn, or none of ours: {way_out}") from error
         differing = [
@@ -49,14 +49,12 @@ class Checkpoint:
             raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}: {way_out}")
         trainer.load(state)
         generator.set_state(order)
-        torch.set_rng_state(random)
-        torch.cuda.set_rng_state_all(cuda)
+        trainer.set_random_state(random)
         return history, log
 
     def save(self, trainer, generator, history, log):
         """Write everything, whole or not at all. Where that is impossible, say so, and let training go on."""
-        random, cuda = torch.get_rng_state(), torch.cuda.get_rng_state_all()  # the latter empty without one
-        parts = trainer.state(), generator.get_state(), random, cuda, history, log
+        parts = trainer.state(), generator.get_state(), trainer.random_state(), history, log
         content = {"identity": self.identity} | dict(zip(self.PARTS, parts, strict=True))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,6 @@ COUNTS = ("passed", "failed", "skipped")
 # What each variation sets. ATEN_CPU_CAPABILITY limits the vector instructions of torch's own kernels, DNNL_MAX_CPU_ISA
 # those of oneDNN, which computes the convolutions.
 VARIATIONS = {
-    "as it is": {},
     "one thread": {"OMP_NUM_THREADS": "1"},
     "two threads": {"OMP_NUM_THREADS": "2"},
     "four threads": {"OMP_NUM_THREADS": "4"},

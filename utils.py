@@ -125,6 +125,10 @@ def fit(
     require(extra is None or callable(extra), "extra", extra, "a function, or None")
     is_path = isinstance(checkpoint, str | os.PathLike) and os.fspath(checkpoint) != ""
     require(checkpoint is None or is_path, "checkpoint", checkpoint, "a path, or None")
+    for end in strength:
+        maps = augment(2, end, generator=torch.Generator())
+        good = isinstance(maps, torch.Tensor) and maps.shape == (2, 2, 3) and maps.isfinite().all()
+        require(good, f"augment(2, {end})", maps, "a tensor [2, 2, 3] of finite numbers")
     logits = compute_logits(model.to(device), train.images[:2])
     require(logits.shape == (len(train.labels[:2]), 10), "what model returns", logits, "logits [N, 10]")
 
@@ -147,14 +151,14 @@ def fit(
             now = strength[0] + (strength[1] - strength[0]) * (epoch - 1) / max(1, epochs - 1)
             draw_affines = functools.partial(augment, len(train.labels), now)
             row, lines = run_epoch(trainer, test, epoch, draw_affines, generator)
-            row |= extra(trainer) if extra else {}
+            row |= (extra(trainer) or {}) if extra else {}
             # In one assignment, so that Ctrl-C finds all of it done or nothing.
             history, log, ended = [*history, row], [*log, lines], copy.deepcopy(model.state_dict())
             if kept and epoch < epochs:
                 kept.save(trainer, generator, history, log)
     except KeyboardInterrupt:
         model.load_state_dict(ended)
-        print(f"\nStopped. The history has {len(history)} of {epochs} epochs.")
+        print(f"\nStopped. The history has {len(history)} of {epochs} epochs.{' Run again to go on.' if kept else ''}")
         return history
     except FloatingPointError as error:
         model.load_state_dict(ended)
@@ -220,8 +224,8 @@ def evaluate(model, split):
     """Return the mean cross-entropy of `model` over `split` and its accuracy, a fraction."""
     require_split("split", split)
     logits = compute_logits(model, split.images)
-    accuracy = (logits.argmax(dim=1) == split.labels).float().mean()
-    return F.cross_entropy(logits, split.labels).item(), accuracy.item()
+    correct = (logits.argmax(dim=1) == split.labels).sum()
+    return F.cross_entropy(logits, split.labels).item(), correct.item() / len(split.labels)
 
 
 @torch.inference_mode()

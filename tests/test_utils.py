@@ -121,10 +121,10 @@ def test_augmentation_goes_from_its_first_strength_to_its_last(small):
         return utils.random_affines(n, strength, generator=generator)
 
     utils.fit(make_net(), *small, epochs=3, augment=augment, strength=(2, 1))
-    assert asked == [2, 1.5, 1]
+    assert asked == [2, 1, 2, 1.5, 1]  # both ends are tried before the first epoch
     asked.clear()
     utils.fit(make_net(), *small, epochs=1, augment=augment, strength=(2, 1))
-    assert asked == [2]
+    assert asked == [2, 1, 2]
 
 
 def test_stronger_augmentation_is_harder(small):
@@ -141,3 +141,14 @@ def test_training_learns(run):
     _, history = run
     assert history[1]["train_loss"] < history[0]["train_loss"]
     assert history[1]["train_accuracy"] > 0.5
+
+
+def test_an_extra_that_only_looks_adds_nothing(small):
+    (row,) = utils.fit(make_net(), *small, epochs=1, extra=lambda trainer: None)
+    assert list(row)[-1] == "seconds"
+
+
+def test_an_accuracy_is_a_count_over_a_count(run):
+    """To the last digit: not rounded to float32 on the way."""
+    _, history = run
+    assert all((500 * row["test_accuracy"]).is_integer() for row in history)

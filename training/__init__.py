@@ -1,3 +1,5 @@
-"""What the training loop in utils.py stands on, one room a subject. Imports run downward: trainer and checkpoint →
-augmentation, optimizers → data → checks. Nothing here knows utils.py or which model it trains.
+"""What the training loop in utils.py stands on, one file for each subject.
+
+Imports run downward: trainer → augmentation, optimizers, cpu, cuda. Checkpoint and identity stand beside it, and checks
+below all. Nothing here knows utils.py or which model it trains.
 """

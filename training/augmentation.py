@@ -18,10 +18,11 @@ def random_affines(n, strength=1.0, degrees=10.0, shift=0.08, scale=0.10, shear=
     the image inside out: a scale of 1 or a shear of 90°.
     """
     require_count("n", n, least=0)
-    for name, limit in (("strength", strength), ("degrees", degrees), ("shift", shift)):
+    limits = {"strength": strength, "degrees": degrees, "shift": shift, "scale": scale, "shear": shear}
+    for name, limit in limits.items():
         require(is_number(limit, 0), name, limit, "a finite number, 0 or more")
-    require(is_number(scale, 0) and scale * strength < 1, "scale", scale, "0 or more, and below 1 times the strength")
-    require(is_number(shear, 0) and shear * strength < 90, "shear", shear, "0 or more, and below 90 times the strength")
+    require(scale * strength < 1, "strength times scale", scale * strength, "below 1")
+    require(shear * strength < 90, "strength times shear", shear * strength, "below 90")
 
     def uniform(limit):
         return (2 * torch.rand(n, generator=generator) - 1) * (limit * strength)

@@ -1,7 +1,8 @@
 """Make the pictures in this folder anew: `python -m deploy.pictures.make`
 
-Each is a digit that was drawn by hand as strokes (strokes.json, in pixels of 280×280), put onto something that people
-really write on, and damaged as cameras and screens do: uneven light, perspective, grain, blur, JPEG, transparency.
+Five are digits drawn by hand as strokes (strokes.json, in pixels of 280×280), and one is printed by a font. Each is put
+onto something that people really write on, and damaged as cameras and screens do: uneven light, perspective, grain,
+blur, JPEG, transparency.
 """
 
 import json

@@ -147,6 +147,18 @@ def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, ca
     assert [row["epoch"] for row in run(start(), tiny, checkpoint=path)] == [1, 2, 3, 4]
 
 
+def test_two_processes_never_write_into_one_file(tmp_path, monkeypatch):
+    """Such as an open notebook and `make run`; both then put a whole checkpoint in place."""
+    first = checkpoint.Checkpoint(tmp_path / "run.checkpoint", {})
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    other = checkpoint.Checkpoint(tmp_path / "run.checkpoint", {})
+    assert first.new != other.new
+    other.new.touch()  # it was killed while it wrote
+    (tmp_path / "run.checkpoint.new").touch()  # somebody else's
+    first.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint.new"]
+
+
 def test_a_missing_folder_is_made(tiny, tmp_path):
     path = tmp_path / "new" / "run.checkpoint"
     run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))

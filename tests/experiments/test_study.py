@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from shared import ROOT
+from shared import ROOT, make_trainer
 
 import utils
 from experiments import ablation, final, search, seeds, study
@@ -177,7 +177,16 @@ def test_every_training_of_the_ablation_runs(few, name, monkeypatch):
     monkeypatch.setitem(ablation.TRAININGS[name], "epochs", 1)
     (row,) = ablation.work({"training": name, "seed": 0})
     assert set(row) == set(ablation.FIELDS) - set(ablation.NAMES)
-    assert row["current_loss"] != row["test_loss"]
+    assert all(float(row[name]) > 0 for name in study.CURRENT)
+
+
+def test_the_weights_being_trained_are_looked_at_and_not_their_average(small):
+    trainer = make_trainer(small[0])
+    with torch.no_grad():
+        trainer.averaged.digits[-1].weight.zero_()
+    found = study.look_at_current(small[1])(trainer)
+    assert tuple(found.values()) == utils.evaluate(trainer.model, small[1])
+    assert tuple(found.values()) != utils.evaluate(trainer.averaged, small[1])
 
 
 @pytest.mark.parametrize("name", search.CANDIDATES)

@@ -7,7 +7,7 @@ N ?= 20
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation final elsewhere deploy lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation final elsewhere reliability deploy drawing lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,10 +67,16 @@ final: .venv/installed ## Train the recipe without each of its pieces, on held-o
 elsewhere: .venv/installed ## Have the network classify digits that are not from MNIST
 	$(BIN)/python -m experiments.elsewhere
 
+reliability: .venv/installed ## Compare how sure the network is with how often it is right
+	$(BIN)/python -m experiments.reliability
+
 deploy: .venv/installed ## Build the ONNX model and the page to draw on from mnist_6k.pt, and time both (with Chromium)
 	$(BIN)/python -m deploy.to_onnx
 	$(BIN)/python -m deploy.page
 	$(BIN)/python -m experiments.page
+
+drawing: .venv/installed ## Draw the network's layers from model.py into images/network.svg
+	$(BIN)/python -m tools.drawing
 
 lock: .venv/installed ## Compile requirements.lock anew, keeping the versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

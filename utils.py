@@ -48,6 +48,7 @@ __all__ = [
     "plot_learning_rate",
     "plot_mistakes",
     "plot_parameters",
+    "plot_stages",
     "random_affines",
     "set_seed",
 ]
@@ -262,11 +263,13 @@ def show_image(axes, image, title=""):
 
 def plot_digits(split, columns=12):
     """Return a figure with a row a class, each the first `columns` images of that class."""
-    figure, axes = canvas(10, columns, height=7.5)
+    figure, axes = canvas(10, columns, height=7.6)
     for digit, row in enumerate(axes):
         for cell, image in zip(row, split.images[split.labels == digit], strict=False):
             show_image(cell, image)
         row[0].set_ylabel(digit, rotation=0, labelpad=12, va="center")
+    for number, cell in enumerate(axes[0], start=1):
+        cell.set_title(number, fontsize=10)
     figure.supylabel("label")
     figure.supxlabel(f"the first {columns} images of each class")
     return figure
@@ -353,6 +356,35 @@ def plot_history(history):
     right.set(ylabel="accuracy (%)", ylim=(min(97.0, 100 * min(row["test_accuracy"] for row in history) - 0.2), 100))
     left.legend()
     right.legend(loc="lower right")
+    return figure
+
+
+@torch.inference_mode()
+def plot_stages(model, image):
+    """Return a figure of what each stage of `model` makes of `image`, uint8 [1, 28, 28]: feature maps, then the answer.
+
+    The children of `model` are its stages, one after another, and the last one's output is the logits. Each map is
+    drawn in its own scale, from white, its least value, to black.
+    """
+    figure, axes = canvas(2, 3, height=5.4)
+    show_image(axes.flat[0], image, "the image")
+    features = normalize(image[None])
+    *stages, (name, last) = model.eval().named_children()
+    between = plt.get_cmap("gray_r").with_extremes(bad=BLUE)
+    for cell, (stage_name, stage) in zip(axes.flat[1:], stages, strict=False):
+        features = stage(features)
+        maps = features[0] - features[0].amin(dim=(1, 2), keepdim=True)
+        maps = maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-9)
+        n, height, width = maps.shape
+        columns = 4 if n <= 16 else 8
+        tiles = F.pad(maps, (1, 1, 1, 1), value=math.nan).unflatten(0, (-1, columns))
+        cell.imshow(tiles.transpose(1, 2).flatten(2).flatten(0, 1).cpu().numpy(), cmap=between)
+        cell.set(xticks=[], yticks=[])
+        cell.set_title(f"{stage_name}: {n} maps of {height}×{width}", fontsize=9, pad=3)
+    chances = (100 * last(features).flatten(1).softmax(dim=1)[0]).tolist()
+    axes.flat[-1].bar(range(10), chances, color=[ORANGE if chance == max(chances) else BLUE for chance in chances])
+    axes.flat[-1].set(xlabel="digit", ylabel="probability (%)", xticks=range(10), ylim=(0, 100))
+    axes.flat[-1].set_title(f"{name}: the answer", fontsize=9, pad=3)
     return figure
 
 

@@ -31,6 +31,6 @@ def test_it_shows_every_layer_of_the_table_with_its_parameters():
 
 
 def test_it_shows_the_shape_after_each_stage():
-    shapes = {number: shape for number, shape in re.findall(r"-(\d+) +\[-1, ([\d, ]+)\]", TABLE)}
+    shapes = dict(re.findall(r"-(\d+) +\[-1, ([\d, ]+)\]", TABLE))
     ends = [f"{c} × {h}×{w}" for c, h, w in (shapes[last].split(", ") for last in ("8", "18", "23", "36", "43"))]
     assert [word for word in words() if re.fullmatch(r"\d+ × \d+×\d+", word)] == ["1 × 28×28", *ends]

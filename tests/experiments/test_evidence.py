@@ -7,7 +7,7 @@ import pytest
 from shared import ROOT
 
 import utils
-from experiments import ablation, final, search, seeds, speed, study, tricks
+from experiments import ablation, final, reliability, search, seeds, speed, study, tricks
 
 FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -233,6 +233,16 @@ def test_processor_and_versions_are_those_of_the_files():
     quoted = [row for row in rows if row.get("device", DEVICE) == DEVICE]
     assert {row["torch"].split("+")[0] for row in quoted} == {re.search(r"PyTorch ([\d.]+\d)", TEXT)[1]}
     assert {row["cores"] for row in quoted} == {re.search(r"on (\d) cores of an AMD EPYC", TEXT)[1]}
+
+
+def test_the_reliability_is_that_of_the_file():
+    rows = [row for row in study.read(reliability.CSV) if int(row["images"])]
+    assert sum(int(row["images"]) for row in rows) == 10_000
+    assert reliability.tell(rows) in README
+    covered = sum(low <= float(row["sure"]) <= high for row in rows for _, low, high in [reliability.share(row)])
+    assert f"In {covered} of {len(rows)} groups the mean probability lies in the interval" in TEXT
+    # One of seven 95 % intervals misses by chance in three such tables out of ten; two in one of twenty.
+    assert len(rows) - covered <= 1
 
 
 # --- The text ---

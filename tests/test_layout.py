@@ -1,6 +1,7 @@
 """The house as it is planned: what may import what, how long a file may be, and what a name in README promises."""
 
 import ast
+import re
 
 import pytest
 from shared import ROOT
@@ -48,6 +49,13 @@ def test_every_room_is_in_the_plan():
 @pytest.mark.parametrize("room", BELOW)
 def test_a_room_imports_only_what_is_below_it(room):
     assert ours(ROOT / "training" / f"{room}.py") <= {f"training.{name}" for name in BELOW[room]}
+
+
+def test_the_readme_of_training_lists_every_room_and_the_lower_ones_further_down():
+    listed = re.findall(r"\[(\w+)\.py\]", (ROOT / "training" / "README.md").read_text(encoding="utf-8"))
+    rooms = [name for name in listed if name in BELOW]
+    assert sorted(rooms) == sorted(BELOW)
+    assert all(rooms.index(below) > rooms.index(room) for room in BELOW for below in BELOW[room])
 
 
 def test_model_stands_alone_and_utils_on_training_alone():

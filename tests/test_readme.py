@@ -6,9 +6,12 @@ import subprocess
 
 import nbformat
 import pytest
+import torch
 from shared import ROOT
 
+import utils
 from experiments import seeds, study
+from model import Net
 from tools import notebook as tool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,8 +21,8 @@ def test_the_result_is_that_of_the_saved_notebook():
     text = tool.printed(nbformat.read(tool.NOTEBOOK, as_version=4).cells)
     accuracies = re.findall(r"Accuracy: \d+/10000 \((\d+\.\d\d)%\)", text)
     first = next(i for i, accuracy in enumerate(accuracies, start=1) if float(accuracy) > 99.4)
-    row = f"| {first} | {accuracies[9]} % | {accuracies[14]} % |"
-    assert row in README
+    told = f"first above 99.40 % in epoch {first}, {accuracies[9]} % after epoch 10, {accuracies[14]} % after epoch 15"
+    assert told in README
 
 
 def test_the_seeds_it_quotes_are_those_of_the_csv():
@@ -36,8 +39,34 @@ def test_the_seeds_it_quotes_are_those_of_the_csv():
     assert f"{summary['always_from_10']} of the {summary['seeds']} seeds" in README
 
 
+def test_the_comparison_quotes_our_seeds():
+    summary = seeds.summarise(seeds.accuracies(study.read(seeds.CSV)))
+    ours = f"| {summary['mean_15']:.2f} % after epoch 15 | the mean of {summary['seeds']} seeds |"
+    assert f"| this repository | {sum(p.numel() for p in Net().parameters()):,} {ours}" in README
+
+
+def test_its_python_runs_as_it_stands(small, tmp_path, monkeypatch, capsys):
+    """In an empty folder, with fewer images: both networks train, and what is saved loads."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    folders = []
+
+    def load(folder, device):
+        folders.append(folder)
+        return small
+
+    monkeypatch.setattr(utils, "load_mnist", load)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code.replace("checkpoint=", "epochs=2, checkpoint="), names)
+    assert folders == ["data"]
+    assert len(names["history"]) == 2
+    Net().load_state_dict(torch.load(tmp_path / "build" / "mine.pt", weights_only=True))
+    assert names["linear"].training is False
+    assert capsys.readouterr().out.count("EPOCH: ") == 2 + 3
+
+
 def test_links_and_pictures_exist():
-    for page in (ROOT / folder / "README.md" for folder in (".", "experiments", "deploy")):
+    for page in (ROOT / folder / "README.md" for folder in (".", "experiments", "deploy", "training")):
         targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
         local = [target for target in targets if not target.startswith("http")]
         assert local, page

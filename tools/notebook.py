@@ -1,7 +1,7 @@
 """Execute MNIST_6k.ipynb with its progress on the terminal: `make run` for a report, `make save` to commit it.
 
     python tools/notebook.py build    executes a copy and writes build/MNIST_6k.ipynb and build/MNIST_6k.html
-    python tools/notebook.py save     executes the notebook in place; images/curves.png and mnist_6k.pt are its
+    python tools/notebook.py save     executes the notebook in place; mnist_6k.pt and two of images/ are its
 
 Each has a checkpoint of its own, so that neither goes on with the other's run. Either way the outputs are cleaned: one
 line a progress bar, no time stamps, nothing of the machine it ran on.
@@ -23,7 +23,10 @@ from nbconvert import HTMLExporter
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "MNIST_6k.ipynb"
 BUILD = ROOT / "build"
-CURVES = ROOT / "images" / "curves.png"
+PICTURES = {  # of README, and how the cell begins that draws each
+    ROOT / "images" / "curves.png": "utils.plot_history(",
+    ROOT / "images" / "mistakes.png": "utils.plot_mistakes(",
+}
 WEIGHTS = ROOT / "mnist_6k.pt"
 
 
@@ -58,9 +61,9 @@ def final_line(notebook):
     return re.findall(r"^Test accuracy after epoch .*$", printed(notebook.cells), flags=re.MULTILINE)[-1]
 
 
-def curves(notebook):
-    """Return the PNG, as bytes, of the cell of `notebook` that draws the training curves."""
-    cell = next(cell for cell in notebook.cells if cell.source.startswith("utils.plot_history("))
+def picture(notebook, start):
+    """Return the PNG, as bytes, of the cell of `notebook` whose source begins with `start`."""
+    cell = next(cell for cell in notebook.cells if cell.source.startswith(start))
     return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "data" in o))
 
 
@@ -80,7 +83,8 @@ def main():
         sys.exit(f"\n{NOTEBOOK.name}: its kernel was killed. The same command goes on after the last whole epoch.")
     if target == "save":
         nbformat.write(notebook, NOTEBOOK)
-        CURVES.write_bytes(curves(notebook))
+        for path, start in PICTURES.items():
+            path.write_bytes(picture(notebook, start))
         shutil.copy(BUILD / "save-15-epochs.pt", WEIGHTS)
         where = NOTEBOOK
     else:

@@ -1,11 +1,15 @@
 """What deploy/README.md quotes is what was measured."""
 
+import re
+
+import pytest
+import torch
 from shared import ROOT
 
-from deploy import page, to_onnx
+from deploy import load_net, page, to_onnx
 from experiments import elsewhere, study
 from experiments import page as page_speed
-from training.augmentation import MEAN, STD
+from training.augmentation import MEAN, STD, normalize
 
 README = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 
@@ -33,3 +37,14 @@ def test_onnx_and_page_are_as_large_and_quick_as_the_csvs_say():
         f"image takes {model['onnxruntime_ms']} ms on one thread, in PyTorch {model['torch_ms']} ms",
     ):
         assert quoted in text
+
+
+def test_its_onnx_lines_run_as_they_stand(monkeypatch):
+    pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
+    monkeypatch.chdir(ROOT)
+    (code,) = re.findall(r"^```python\n(import numpy.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    names = {}
+    exec(code, names)
+    expected = load_net()(normalize(torch.zeros(1, 1, 28, 28, dtype=torch.uint8)))
+    assert names["logits"].dtype == "float32"
+    assert names["logits"] == pytest.approx(expected.detach().numpy(), abs=1e-4)

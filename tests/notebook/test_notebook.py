@@ -103,14 +103,16 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 def test_every_plot_is_in_it_once(code):
     plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")]
-    plots += ["seeds.plot(", "ablation.plot(", "picture.plot_reading("]
+    plots += ["seeds.plot(", "ablation.plot(", "reliability.plot(", "picture.plot_reading("]
     source = "\n".join(cell.source for cell in code)
     assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)
 
 
-def test_the_picture_in_the_readme_is_the_one_in_the_notebook(saved):
-    assert tool.CURVES.read_bytes() == tool.curves(saved)
+@pytest.mark.parametrize("path", tool.PICTURES, ids=lambda path: path.stem)
+def test_the_picture_in_the_readme_is_the_one_in_the_notebook(saved, path):
+    assert path.read_bytes() == tool.picture(saved, tool.PICTURES[path])
+    assert f"(images/{path.name})" in (tool.ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):

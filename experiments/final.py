@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 
 import utils
-from experiments import study
+from experiments import paired, study
 from experiments.search import hold_out, sgd
 
 CSV = Path(__file__).resolve().parent / "final.csv"
@@ -59,12 +59,77 @@ def best_peak(rows):
     return max(PEAKS, key=late)
 
 
+def readings(rows, metric):
+    """Return every line's `metric` from `rows`: line → seed → value.
+
+    "accuracy" is the mean over epochs 10 to 15, in percent; "loss" is that after epoch 15. "without Muon" is SGD at its
+    best peak, and "without averaging" the recipe read with the weights being trained.
+    """
+    first = 10 if metric == "accuracy" else study.EPOCHS
+    sources = {
+        "recipe": ("recipe", "validation"),
+        "without Muon": (f"sgd {best_peak(rows)}", "validation"),
+        "without averaging": ("recipe", "current"),
+        "without annealing": ("without annealing", "validation"),
+        "without weight decay": ("without weight decay", "validation"),
+    }
+    found = {line: {} for line in sources}
+    for line, (source, weights) in sources.items():
+        for row in rows:
+            if row["line"] == source and int(row["seed"]) in SEEDS and int(row["epoch"]) >= first:
+                found[line].setdefault(int(row["seed"]), []).append(float(row[f"{weights}_{metric}"]))
+    return {line: {seed: statistics.mean(values) for seed, values in by.items()} for line, by in found.items()}
+
+
+def comparisons(rows):
+    """Return each line's `Difference` to the recipe at the protocol's level: metric → line → difference."""
+    level = paired.simultaneous(8)
+    found = {}
+    for metric in ("accuracy", "loss"):
+        values = readings(rows, metric)
+        base = values.pop("recipe")
+        found[metric] = {line: paired.compare(own, base, level) for line, own in values.items()}
+    return found
+
+
+def tell(rows):
+    """Return the comparisons as the table of experiments/README.md."""
+    found = comparisons(rows)
+    flat = [difference.p for by_line in found.values() for difference in by_line.values()]
+    corrected = iter(paired.holm(flat))
+    cells = {
+        metric: {line: (difference, next(corrected)) for line, difference in by_line.items()}
+        for metric, by_line in found.items()
+    }
+    lines = []
+    for line in found["accuracy"]:
+        (accuracy, p), (loss, q) = cells["accuracy"][line], cells["loss"][line]
+        lines.append(
+            f"| {line} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) | {p:.4f} "
+            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) | {q:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def plot(rows):
+    """Return the forest plot of the comparisons."""
+    found = comparisons(rows)
+    return paired.forest(
+        {
+            "accuracy, less the recipe's (percentage points)": found["accuracy"],
+            "loss, less the recipe's (nats)": found["loss"],
+        }
+    )
+
+
 def main():
     options = study.parser("Train the recipe without each of its pieces, on held-out images.").parse_args()
     make = functools.partial(study.study, CSV, FIELDS, NAMES, work=work, jobs=options.jobs, backend=options.backend)
     tuned = make(runs=[{"line": f"sgd {peak}", "seed": seed} for seed in TUNING_SEEDS for peak in PEAKS])
     lines = ["recipe", f"sgd {best_peak(tuned)}", "without annealing", "without weight decay"]
-    make(runs=[{"line": line, "seed": seed} for seed in SEEDS for line in lines])
+    rows = make(runs=[{"line": line, "seed": seed} for seed in SEEDS for line in lines])
+    print(tell(rows))
+    plot(rows).savefig(CSV.with_suffix(".png"))
 
 
 if __name__ == "__main__":

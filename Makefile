@@ -7,7 +7,7 @@ N ?= 20
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation final elsewhere reliability deploy drawing lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor search seeds budget ablation final elsewhere reliability deploy drawing lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ search: .venv/installed ## Train every candidate recipe on 50,000 images and jud
 
 seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=20
 	$(BIN)/python -m experiments.seeds --seeds $(N) --csv $(CSV)
+
+budget: .venv/installed ## Train the recipe in cycles of 3 to 30 epochs, ten seeds each
+	$(BIN)/python -m experiments.budget
 
 ablation: .venv/installed ## Take the recipe apart, piece by piece, over five seeds
 	$(BIN)/python -m experiments.ablation

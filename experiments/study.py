@@ -133,7 +133,7 @@ def whole_runs(file, fields, names, epochs):
         own = lines[start : start + epochs]
         rows = list(csv.DictReader(own, fieldnames=fields))
         named = {tuple(row[name] for name in names) for row in rows}
-        counted = [row["epoch"] for row in rows] == [str(epoch) for epoch in range(1, epochs + 1)]
+        counted = [row.get("epoch", "1") for row in rows] == [str(epoch) for epoch in range(1, epochs + 1)]
         if counted and len(named) == 1 and own[-1].endswith("\n") and None not in rows[-1].values():
             runs |= named
         elif start + epochs >= len(lines):
@@ -185,7 +185,8 @@ def named(work, run):
 def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPOCHS):
     """Do `work(run)` for each of `runs` that `path` does not hold; return the rows of all runs it holds then.
 
-    `names` are the columns that name a run, and `work` returns a run's rows without them.
+    `names` are the columns that name a run, and `work` returns a run's rows without them: one an epoch, or a single one
+    that has no column `epoch`, where `epochs` is 1.
     """
     import joblib
 

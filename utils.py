@@ -73,6 +73,12 @@ def set_seed(seed):
     torch.backends.cudnn.allow_tf32 = False
 
 
+def in_ipython():
+    """Return whether a person can look at what was returned: in a notebook, or at IPython's prompt."""
+    ipython = sys.modules.get("IPython")  # not imported here: where nobody has, it is not what runs
+    return ipython is not None and ipython.get_ipython() is not None
+
+
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
@@ -109,8 +115,11 @@ def fit(
     With a path as `checkpoint`, the run is kept there after every epoch but the last. Called again after whatever ended
     it, `fit` prints what was printed, goes on after the last epoch kept, and ends in the same weights and history, bit
     for bit on the same machine, whatever weights `model` comes with; `extra` is to be the same, which is not checked. A
-    complete run removes its checkpoint. Interrupted (Ctrl-C, Stop), `fit` returns the history so far, with `model` as
-    it was then.
+    complete run removes its checkpoint.
+
+    Interrupted (Ctrl-C, Stop), `fit` leaves `model` and checkpoint as they were after the last whole epoch. In IPython,
+    a notebook say, it then returns the history so far. Anywhere else the KeyboardInterrupt goes on to whoever called
+    it, so that no script takes a part of a run for the whole.
 
     Raises ValueError for arguments that do not fit and for the checkpoint of another run, before any training, and
     FloatingPointError where the loss is not finite, with `model` and checkpoint as they were after the epoch before.
@@ -158,7 +167,10 @@ def fit(
                 kept.save(trainer, generator, history, log)
     except KeyboardInterrupt:
         model.load_state_dict(ended)
-        print(f"\nStopped. The history has {len(history)} of {epochs} epochs.{' Run again to go on.' if kept else ''}")
+        again = "Run again to go on." if kept else "A run with a checkpoint can go on after it was stopped."
+        print(f"\nStopped after {len(history)} of {epochs} epochs. {again}")
+        if not in_ipython():
+            raise
         return history
     except FloatingPointError as error:
         model.load_state_dict(ended)

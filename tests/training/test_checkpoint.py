@@ -9,7 +9,7 @@ import random
 
 import pytest
 import torch
-from interrupted import EPOCHS, run, same_weights, start, stop_in, without_seconds
+from interrupted import EPOCHS, run, run_until, same_weights, start, without_seconds
 from shared import Hostile
 
 import utils
@@ -137,7 +137,7 @@ def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, ca
 
     monkeypatch.setattr("training.checkpoint.pack", pack_before_a_full_disk)
     try:
-        run(start(), tiny, checkpoint=path, extra=stop_in(3))
+        run_until(3, start(), tiny, checkpoint=path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     monkeypatch.undo()
@@ -161,7 +161,7 @@ def test_two_processes_never_write_into_one_file(tmp_path, monkeypatch):
 
 def test_a_missing_folder_is_made(tiny, tmp_path):
     path = tmp_path / "new" / "run.checkpoint"
-    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    run_until(2, start(), tiny, epochs=2, checkpoint=path)
     assert path.exists()
 
 

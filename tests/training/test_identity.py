@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from interrupted import run, start, stop_in
+from interrupted import run, run_until, start
 
 import utils
 from model import Net
@@ -40,7 +40,7 @@ def scaled(value):
 
 
 def test_the_checkpoint_of_a_function_that_holds_another_value_is_refused(tiny, path):
-    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2), schedule=scaled(0.5))
+    run_until(2, start(), tiny, epochs=2, checkpoint=path, schedule=scaled(0.5))
     with pytest.raises(ValueError, match=r"schedule is .* with \[0.5\] in it and .* with \[0.25\] now"):
         run(start(), tiny, epochs=2, checkpoint=path, schedule=scaled(0.25))
 
@@ -90,7 +90,7 @@ def test_what_a_function_holds_is_part_of_the_recipe(tiny, path, holder):
     """The same in another object is the same recipe, wherever in memory it lies; another value is another recipe."""
     make = HOLDERS[holder]
     first = make(0.5)
-    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2), schedule=first)
+    run_until(2, start(), tiny, epochs=2, checkpoint=path, schedule=first)
     with pytest.raises(ValueError, match="that of another run: schedule is"):
         run(start(), tiny, epochs=2, checkpoint=path, schedule=make(0.25))
     assert len(run(start(), tiny, epochs=2, checkpoint=path, schedule=make(0.5))) == 2

@@ -121,8 +121,9 @@ def fit(
     a notebook say, it then returns the history so far. Anywhere else the KeyboardInterrupt goes on to whoever called
     it, so that no script takes a part of a run for the whole.
 
-    Raises ValueError for arguments that do not fit and for the checkpoint of another run, before any training, and
-    FloatingPointError where the loss is not finite, with `model` and checkpoint as they were after the epoch before.
+    Raises ValueError for
+    arguments that do not fit, for the checkpoint of another run, and for one that cannot be written, all before any
+    training; FloatingPointError where the loss is not finite, with `model` and checkpoint as after the epoch before.
     """
     recipe = {"epochs": epochs, "batch_size": batch_size, "optimizers": optimizers, "lr": lr, "schedule": schedule}
     recipe |= {"averaging": averaging, "augment": augment, "strength": strength, "seed": seed}

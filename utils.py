@@ -121,7 +121,7 @@ def fit(
     a notebook say, it then returns the history so far. Anywhere else the KeyboardInterrupt goes on to whoever called
     it, so that no script takes a part of a run for the whole.
 
-    Raises ValueError for
+    Where other programs keep cores busy that torch has threads for, a warning says so once. Raises ValueError for
     arguments that do not fit, for the checkpoint of another run, and for one that cannot be written, all before any
     training; FloatingPointError where the loss is not finite, with `model` and checkpoint as after the epoch before.
     """
@@ -155,6 +155,8 @@ def fit(
         kept = Checkpoint(checkpoint, identify(model, train, test, recipe | loop))
         history, log = kept.resume(trainer, generator)
         print("".join(log), end="")
+    if device.type == "cpu":
+        cpu.warn_where_busy()
     ended = copy.deepcopy(model.state_dict())  # the averaged weights after the last whole epoch
     try:
         for epoch in range(len(history) + 1, epochs + 1):

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from training import cpu
 from training.augmentation import normalize, random_affines, warp
 from training.checkpoint import Checkpoint
-from training.checks import require, require_recipe
+from training.checks import require, require_count, require_recipe
 from training.data import Split, load_mnist, require_images, require_split, shuffled_batches
 from training.identity import identify
 from training.optimizers import muon_and_adamw, one_cycle
@@ -277,13 +277,15 @@ def show_image(axes, image, title=""):
 
 def plot_digits(split, columns=12):
     """Return a figure with a row a class, each the first `columns` images of that class."""
-    figure, axes = canvas(10, columns, height=7.5)
+    require_split("split", split)
+    require_count("columns", columns)
+    figure, axes = canvas(10, columns, height=7.5, squeeze=False)
     for digit, row in enumerate(axes):
         for cell, image in zip(row, split.images[split.labels == digit], strict=False):
             show_image(cell, image)
         row[0].set_ylabel(digit, rotation=0, labelpad=12, va="center")
     figure.supylabel("label")
-    figure.supxlabel(f"the first {columns} images of each class")
+    figure.supxlabel(f"the first {columns} images of each class" if columns > 1 else "the first image of each class")
     return figure
 
 
@@ -349,30 +351,45 @@ def plot_learning_rate(rates, epochs):
 
 
 def plot_history(history):
-    """Return loss and accuracy of every epoch in `history`, with the claim's accuracy and epoch marked."""
+    """Return loss and accuracy of every epoch in `history`, with the claim's accuracy and epoch marked.
+
+    Both axes are logarithmic, that of the accuracy in the share of errors: 80 % and 99.5 % are seen equally well.
+    """
     require(len(history) > 0, "history", history, "what fit returned after an epoch or more")
     epochs = [row["epoch"] for row in history]
     figure, (left, right) = canvas(1, 2)
-    for axes, quantity, factor in ((left, "loss", 1), (right, "accuracy", 100)):
-        for part, colour, marker in (("train", BLUE, "o"), ("test", ORANGE, "s")):
-            values = [factor * row[f"{part}_{quantity}"] for row in history]
-            name = "training, augmented" if part == "train" else "test"
-            axes.plot(epochs, values, color=colour, marker=marker, markersize=4, label=name)
-        axes.axvline(TARGET_EPOCH, color=GREY, linestyle=":", label=f"epoch {TARGET_EPOCH}")
-        axes.set(xlabel="epoch", xticks=epochs)
-    left.set(ylabel="cross-entropy (nats)", yscale="log")
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    for part, colour, marker, name in (("train", BLUE, "o", "training, augmented"), ("test", ORANGE, "s", "test")):
+        style = {"color": colour, "marker": marker, "markersize": 4, "label": name}
+        left.plot(epochs, [row[f"{part}_loss"] for row in history], **style)
+        # No error at all has no logarithm: it is drawn as one in 20,000.
+        right.plot(epochs, [max(0.005, 100 * (1 - row[f"{part}_accuracy"])) for row in history], **style)
+    right.axhline(
+        100 * (1 - TARGET_ACCURACY), color="black", linewidth=1, linestyle="--", label=f"{TARGET_ACCURACY:.1%}"
+    )
+    for axes in (left, right):
+        if epochs[-1] >= TARGET_EPOCH:
+            axes.axvline(TARGET_EPOCH, color=GREY, linestyle=":", label=f"epoch {TARGET_EPOCH}")
+        axes.set(xlabel="epoch", xticks=epochs, yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.legend()
+    left.set(ylabel="cross-entropy (nats)")
     left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter(NullFormatter())
-    right.axhline(100 * TARGET_ACCURACY, color="black", linewidth=1, linestyle="--", label=f"{TARGET_ACCURACY:.1%}")
-    right.set(ylabel="accuracy (%)", ylim=(min(97.0, 100 * min(row["test_accuracy"] for row in history) - 0.2), 100))
-    left.legend()
-    right.legend(loc="lower right")
+    right.set(ylabel="accuracy (%), errors on a log scale")
+    right.yaxis.set_major_formatter(lambda errors, _: f"{100 - errors:g}")
+    right.invert_yaxis()
     return figure
+
+
+def require_logits(logits, labels):
+    """Raise ValueError unless `logits` are float [N, 10] with one row for each of `labels`."""
+    good = isinstance(logits, torch.Tensor) and logits.is_floating_point() and logits.shape == (len(labels), 10)
+    require(good, "logits", logits, f"a float tensor [{len(labels)}, 10], a row for each label")
 
 
 def plot_confusion(logits, labels):
     """Return the confusion matrix of `logits` [N, 10] against `labels` [N], in images; colour counts mistakes only."""
+    require_logits(logits, labels)
     counts = torch.zeros(10, 10, dtype=torch.int64)
     counts.index_put_((labels.cpu(), logits.argmax(dim=1).cpu()), torch.tensor(1), accumulate=True)
     mistakes = counts.clone().fill_diagonal_(0)
@@ -389,6 +406,9 @@ def plot_confusion(logits, labels):
 
 def plot_mistakes(logits, split, most=32):
     """Return a figure of the images that `logits` [N, 10] gets wrong, the surest first, `most` at the most."""
+    require_split("split", split)
+    require_logits(logits, split.labels)
+    require_count("most", most)
     probabilities, predicted = logits.softmax(dim=1).max(dim=1)
     wrong = torch.where(predicted != split.labels)[0]
     # To four digits, and then in the order of the images: what is equally sure may differ in the last place.

@@ -18,7 +18,9 @@ install: .venv/installed ## Make .venv and install the locked packages into it (
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is older: try make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "Installing the locked packages into .venv, about 5.5 GB: this takes some minutes."
+	@if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; set -x; \
+	$(BIN)/python -m pip install $$quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 run: .venv/installed ## Train: execute the notebook, 15 epochs, and save it as build/MNIST_6k.html

@@ -201,6 +201,8 @@ def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPO
         parallel = joblib.Parallel(n_jobs=jobs, return_as=how)
         for start in range(0, len(runs), size):
             for run, own in parallel(joblib.delayed(named)(work, run) for run in runs[start : start + size]):
+                if len(own) < epochs:  # stopped in a notebook, where `utils.fit` returns what there is
+                    raise KeyboardInterrupt
                 save(file, as_lines(fields, [run | row for row in own]))
                 print(", ".join(f"{key} {value}" for key, value in {**run, **own[-1]}.items()), flush=True)
     return read(path)

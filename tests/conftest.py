@@ -18,6 +18,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker("browser")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet():
+    """A machine with nothing else to do, whatever it has: else `fit` would look, and warn, in hundreds of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.cpu.idle_cores", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def device():
     return utils.pick_device()

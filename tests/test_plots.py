@@ -1,6 +1,7 @@
 """Every plot is a figure whose axes say what they show."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -70,13 +71,54 @@ def test_charts_have_labelled_axes(figures, name):
 def test_history_shows_both_parts_and_the_claim(figures):
     loss, accuracy = figures["history"].axes
     assert legend(loss) == ["training, augmented", "test", "epoch 10"]
-    assert legend(accuracy) == ["training, augmented", "test", "epoch 10", "99.4%"]
-    train, test, _, target = (line.get_ydata() for line in accuracy.lines)
+    assert legend(accuracy) == ["training, augmented", "test", "99.4%", "epoch 10"]
+    train, test, target = (100 - line.get_ydata() for line in map(drawn, accuracy.lines[:3]))
     assert list(train) == pytest.approx([100 * row["train_accuracy"] for row in HISTORY])
     assert list(test) == pytest.approx([100 * row["test_accuracy"] for row in HISTORY])
-    assert set(accuracy.lines[2].get_xdata()) == {10}
     assert list(target) == pytest.approx([99.4, 99.4])
+    assert set(accuracy.lines[3].get_xdata()) == {10}
     assert list(loss.lines[1].get_ydata()) == pytest.approx([row["test_loss"] for row in HISTORY])
+
+
+def drawn(line):
+    """Return `line`, whose y data may be a list, with them as an array."""
+    line.set_ydata(np.asarray(line.get_ydata()))
+    return line
+
+
+def history_from(*accuracies, epochs=15):
+    """Return a history whose training accuracy begins with `accuracies` and goes on with the last of them."""
+    rows = [dict(row) for row in HISTORY[:epochs]]
+    for n, row in enumerate(rows):
+        row["train_accuracy"] = accuracies[min(n, len(accuracies) - 1)]
+    return rows
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 10, 15])
+def test_history_shows_every_epoch_and_no_others(epochs, tmp_path):
+    """From a tenth right, as before any training, to no mistake at all: each on its height, and nothing cut off."""
+    figure = utils.plot_history(history_from(0.1, 0.8, 0.995, 1.0, epochs=epochs))
+    figure.savefig(tmp_path / "history.png")
+    for axes in figure.axes:
+        left, right = axes.get_xlim()
+        assert left > 0
+        assert right < epochs + 1
+        low, high = sorted(axes.get_ylim())
+        for line in axes.lines[:2]:
+            assert all(low < value < high for value in line.get_ydata())
+            assert list(line.get_xdata()) == list(range(1, epochs + 1))
+    assert ("epoch 10" in legend(figure.axes[0])) == (epochs >= 10)
+
+
+def test_history_gives_the_region_that_matters_its_room(figures):
+    """From 99 to 99.6 % as much height as from 97.5 to 99: the axis is one of errors, and labelled in accuracies."""
+    axes = figures["history"].axes[1]
+    heights = {percent: axes.transData.transform((1, 100 - percent))[1] for percent in (97.5, 99, 99.4, 99.6)}
+    assert heights[99.6] - heights[99] == pytest.approx(heights[99] - heights[97.5])
+    assert heights[97.5] < heights[99] < heights[99.4] < heights[99.6]
+    figures["history"].draw_without_rendering()
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert {"95", "98", "99"} <= set(shown)
 
 
 def test_augmentation_shows_the_image_and_what_becomes_of_it(figures, mnist):
@@ -88,10 +130,6 @@ def test_augmentation_shows_the_image_and_what_becomes_of_it(figures, mnist):
         assert all(abs(seen - image).max() > 20 for seen in row[1:])
     change = [sum(abs(seen - image).mean() for seen in row[1:]) for row in (strong, weak)]
     assert change[0] > 2 * change[1]
-
-
-def test_history_of_one_epoch_draws(tmp_path):
-    utils.plot_history(HISTORY[:1]).savefig(tmp_path / "one.png")
 
 
 def test_parameters_add_up_and_fields_grow(figures):
@@ -139,3 +177,13 @@ def test_equally_sure_mistakes_come_in_the_order_of_the_images(mnist):
 def test_mistakes_without_a_mistake_draws(mnist, tmp_path):
     test = mnist[1]
     utils.plot_mistakes(logits_with_mistakes(test.labels, n=0), test).savefig(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_digits_shows_as_many_of_each_class_as_asked_for(mnist, columns):
+    axes = utils.plot_digits(mnist[0], columns=columns).axes
+    assert len(axes) == 10 * columns
+    for digit in range(10):
+        own = mnist[0].images[mnist[0].labels == digit][:columns].cpu()
+        for cell, image in zip(axes[digit * columns :], own, strict=False):
+            assert (cell.images[0].get_array() == image[0].numpy()).all()

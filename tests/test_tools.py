@@ -135,3 +135,32 @@ def test_make_test_runs_both_and_fails_where_either_does(tmp_path, tests, notebo
     ran = [line for line in done.stdout.splitlines() if line.startswith("ran ")]
     assert ran == ["ran -m pytest", "ran -m pytest --nbval-lax MNIST_6k.ipynb"]
     assert (done.returncode == 0) == (tests == notebook == 0)
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("terminal", [True, False])
+def test_make_install_shows_pip_s_progress_on_a_terminal_alone(tmp_path, terminal):
+    """In the log of a machine that builds, it stays short; but that something long has begun is said in both."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.lock").touch()
+    python = tmp_path / "python"  # makes a .venv whose Python is the same script, which tells what it is to do
+    python.write_text('#!/bin/sh\necho "ran $*"\ncase "$*" in *venv*) mkdir -p .venv/bin; cp python .venv/bin;; esac\n')
+    python.chmod(0o755)
+    command = ["make", "install", "PYTHON=./python"]
+    if terminal:
+        import pty
+
+        ours, theirs = pty.openpty()
+        done = subprocess.run(command, cwd=tmp_path, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        printed = os.read(ours, 100_000).decode()
+        os.close(ours)
+    else:
+        done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        printed = done.stdout
+    assert done.returncode == 0
+    assert "Installing the locked packages into .venv, about 5.5 GB: this takes some minutes." in printed
+    (pip,) = (line for line in printed.splitlines() if line.startswith("ran -m pip install"))
+    assert ("--quiet" in pip) == (not terminal)
+    assert "--require-hashes -r requirements.lock" in pip
+    assert (tmp_path / ".venv" / "installed").exists()

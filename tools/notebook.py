@@ -8,11 +8,14 @@ line a progress bar, no time stamps, nothing of the machine it ran on.
 """
 
 import argparse
+import asyncio
 import base64
+import contextlib
 import os
 import re
-import shutil
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -31,7 +34,25 @@ WEIGHTS = ROOT / "mnist_6k.pt"
 
 
 class LiveClient(NotebookClient):
-    """A notebook client that also shows on the terminal what the cells print, while they print it."""
+    """A notebook client that also shows on the terminal what the cells print, while they print it.
+
+    `stopped_by` is the number of the signal, Ctrl-C's or SIGTERM, that ended it and its kernel, 0 where none did.
+    """
+
+    stopped_by = 0
+
+    async def async_start_new_kernel(self, **options):
+        """Start a kernel, and take over the signals that nbclient has just taken: its way ends in a traceback."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop(number):
+            self.stopped_by = number
+            task.cancel()  # nbclient then interrupts the kernel, and shuts it down
+
+        with contextlib.suppress(RuntimeError):  # as nbclient does: Windows has no such handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stop, number)
+        await super().async_start_new_kernel(**options)
 
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] == "stream":
@@ -41,9 +62,23 @@ class LiveClient(NotebookClient):
 
 
 def execute(notebook, folder):
-    """Execute `notebook` (a notebook node) in `folder`, in place. Raises CellExecutionError where a cell fails."""
+    """Execute `notebook` (a notebook node) in `folder`, in place.
+
+    Raises CellExecutionError where a cell fails, DeadKernelError where the kernel was killed, and SystemExit, with the
+    status that a shell gives, where Ctrl-C or SIGTERM came; the kernel has ended then.
+    """
     options = {"timeout": None, "record_timing": False, "coalesce_streams": True, "kernel_name": "python3"}
-    LiveClient(notebook, resources={"metadata": {"path": str(folder)}}, **options).execute()
+    client = LiveClient(notebook, resources={"metadata": {"path": str(folder)}}, **options)
+    with tempfile.TemporaryFile() as complaints:  # of the kernel's own, not what cells print
+        try:
+            client.execute(stderr=complaints)
+        except (DeadKernelError, asyncio.CancelledError):
+            if client.stopped_by:
+                print("\nStopped. The same command goes on after the last whole epoch.", file=sys.stderr)
+                sys.exit(128 + client.stopped_by)
+            complaints.seek(0)
+            sys.stderr.write(complaints.read().decode(errors="replace"))
+            raise
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -67,6 +102,22 @@ def picture(notebook, start):
     return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "data" in o))
 
 
+def as_bytes(notebook):
+    """Return `notebook` as nbformat writes it into a file."""
+    return nbformat.writes(notebook).encode() + b"\n"
+
+
+def replace(path, content):
+    """Make `content`, bytes, that of the file `path`: whole or not at all, also where this process is killed."""
+    path.parent.mkdir(exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Execute MNIST_6k.ipynb with its progress on the terminal.")
     parser.add_argument("target", choices=["build", "save"])
@@ -82,16 +133,15 @@ def main():
     except DeadKernelError:
         sys.exit(f"\n{NOTEBOOK.name}: its kernel was killed. The same command goes on after the last whole epoch.")
     if target == "save":
-        nbformat.write(notebook, NOTEBOOK)
+        replace(NOTEBOOK, as_bytes(notebook))
         for path, start in PICTURES.items():
-            path.write_bytes(picture(notebook, start))
-        shutil.copy(BUILD / "save-15-epochs.pt", WEIGHTS)
+            replace(path, picture(notebook, start))
+        replace(WEIGHTS, (BUILD / "save-15-epochs.pt").read_bytes())
         where = NOTEBOOK
     else:
-        BUILD.mkdir(exist_ok=True)
-        nbformat.write(notebook, BUILD / NOTEBOOK.name)
+        replace(BUILD / NOTEBOOK.name, as_bytes(notebook))
         where = (BUILD / NOTEBOOK.name).with_suffix(".html")
-        where.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+        replace(where, HTMLExporter().from_notebook_node(notebook)[0].encode())
     print(f"\n{final_line(notebook)}\nThe report is {where.relative_to(ROOT)}")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from training.identity import compare
+
 
 class Checkpoint:
     """The file at `path` in which `fit` keeps a run, known by its `identity`, from one epoch to the next."""
@@ -25,32 +27,43 @@ class Checkpoint:
         """Take `trainer`, `generator` and torch's random states to where the file has them; return history and log.
 
         Both are empty where there is no file. Raises ValueError where it cannot be read, is no checkpoint, or that of
-        another run, and says what differs. Nothing in it can run code: it is loaded with `weights_only=True`.
+        another run, and says what differs and what to do; and where its folder cannot be written, before the run spends
+        hours that it could not keep. Nothing in the file can run code: it is loaded with `weights_only=True`.
         """
-        way_out = "delete it to start anew, or name another file"
+        way_out = "delete it to begin anew, or name another file"
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
-            return [], []
+            content = None
         except OSError as error:
             raise ValueError(f"checkpoint {self.path} cannot be read: {error.strerror}; name another file") from error
+        self.require_writable()
+        if content is None:
+            return [], []
         try:
             saved = unpack(content)
             there = dict(saved["identity"])
             state, order, random, history, log = (saved[name] for name in self.PARTS)
         except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(f"checkpoint {self.path} is torn, or none of ours: {way_out}") from error
-        differing = [
-            f"{name} is {there.get(name)} in it and {here} now"
-            for name, here in self.identity.items()
-            if there.get(name) != here
-        ]
+        differing, ways_back = compare(there, self.identity)
         if differing:
-            raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}: {way_out}")
+            back = f"To go on with it, {'; '.join(ways_back)}. Else {way_out}."
+            raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}. {back}")
         trainer.load(state)
         generator.set_state(order)
         trainer.set_random_state(random)
         return history, log
+
+    def require_writable(self):
+        """Raise ValueError unless a file can be written beside the checkpoint, and taken away; make its folder."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.new.touch()
+            self.new.unlink()
+        except OSError as error:
+            way_out = "name a file in a folder that can be, or train without a checkpoint"
+            raise ValueError(f"checkpoint {self.path} cannot be written: {error.strerror}; {way_out}") from error
 
     def save(self, trainer, generator, history, log):
         """Write everything, whole or not at all. Where that is impossible, say so, and let training go on."""
@@ -70,9 +83,12 @@ class Checkpoint:
                 self.new.unlink(missing_ok=True)  # there only where it did not become the checkpoint
 
     def remove(self):
-        """Delete the checkpoint, and what a run that was killed while it wrote one has left."""
+        """Delete the checkpoint, and what a run that was killed while it wrote one has left, or say that it stays."""
         for path in (self.path, *self.path.parent.glob(f"{glob.escape(self.path.name)}.*.new")):
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                print(f"The run is complete, but {path} cannot be deleted: {error.strerror}. Delete it by hand.")
 
 
 def pack(content):

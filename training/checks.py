@@ -46,3 +46,9 @@ def require_recipe(recipe):
     pair = isinstance(strength, tuple | list) and len(strength) == 2
     require(pair and all(is_number(s, 0) for s in strength), "strength", strength, "two finite numbers, 0 or more")
     require(is_whole(seed, 0, 2**63 - 1), "seed", seed, "a whole number from 0 to 2⁶³ - 1")
+
+
+def require_logits(logits, labels):
+    """Raise ValueError unless `logits` are float [N, 10] with one row for each of `labels`."""
+    good = isinstance(logits, torch.Tensor) and logits.is_floating_point() and logits.shape == (len(labels), 10)
+    require(good, "logits", logits, f"a float tensor [{len(labels)}, 10], a row for each label")

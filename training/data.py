@@ -3,6 +3,7 @@
 The data set lives on the device as one uint8 tensor a split, and a batch is an index into it.
 """
 
+import contextlib
 import gzip
 import hashlib
 import http.client
@@ -38,17 +39,25 @@ ARCHIVES = dict(MNIST.resources)
 def load_mnist(root="data", device="cpu"):
     """Return MNIST as two `Split`s on `device`: 60,000 training images and 10,000 test images.
 
-    Reads the four files under `root/MNIST/raw`, unpacked or as archives, whichever is whole by its MD5, and downloads
-    an archive only where neither is. Writes nothing else. Raises OSError, with the file's name and what is wrong with
-    it, where that fails too.
+    Reads the four files under `root/MNIST/raw`, unpacked or as archives, whichever is whole by its MD5; where `root`
+    is itself one of these inner folders, it reads them there. Downloads an archive only where there is neither, writes
+    nothing else, and never replaces a file that is there: another data set, such as Fashion-MNIST, has the same names.
+    Raises OSError, with the file's name, what is wrong with it and what to do, where an archive cannot be had.
     """
-    raw = Path(root) / "MNIST" / "raw"
+    raw = find_folder(Path(root))
     parts = [torch.frombuffer(bytearray(read_file(raw, name)), dtype=torch.uint8) for name in UNPACKED]
 
     def split(images, labels):  # behind headers of 16 and 8 bytes
         return Split(images[16:].view(-1, 1, 28, 28).to(device), labels[8:].long().to(device))
 
     return split(*parts[:2]), split(*parts[2:])
+
+
+def find_folder(root):
+    """Return the folder of MNIST's files: the first of the three below `root` that holds one of them, or the first."""
+    folders = [root / "MNIST" / "raw", root / "raw", root]
+    there = (folder for folder in folders if any((folder / name).exists() for name in (*UNPACKED, *ARCHIVES)))
+    return next(there, folders[0])
 
 
 def read_file(raw, name):
@@ -58,16 +67,14 @@ def read_file(raw, name):
         try:
             download_file(raw, name)
         except OSError as error:
-            advice = f"Connect to the network and try again, or put a whole {name}.gz into {raw}."
-            raise OSError("\n".join([f"{name} cannot be had.", *problems, str(error), advice])) from error
+            raise OSError("\n".join([f"{name} cannot be had.", *problems, str(error)])) from error
         content, _ = find_file(raw, name)
     return content
 
 
 def find_file(raw, name):
     """Return the unpacked content of MNIST's file `name`, None where it is not in `raw`, and what is wrong there."""
-    problems = []
-    archive = f"{name}.gz"
+    problems, archive = [], f"{name}.gz"
     for path, md5, unpack in (
         (raw / name, UNPACKED[name], bytes),
         (raw / archive, ARCHIVES[archive], gzip.decompress),
@@ -82,27 +89,34 @@ def find_file(raw, name):
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found == md5:
             return unpack(content), problems
-        problems.append(f"{path} is torn or altered: {len(content):,} bytes with MD5 {found}, not {md5}.")
+        problems.append(f"{path} is torn or not MNIST's: {len(content):,} bytes with MD5 {found}, not {md5}.")
     return None, problems
 
 
 def download_file(raw, name):
     """Download the archive of MNIST's file `name` into `raw`: whole or not at all, whoever else does so meanwhile.
 
-    Raises OSError, with what each mirror or the disk answered.
+    Raises OSError, with what each mirror or the disk answered, or where an archive of that name is there.
     """
-    archive = f"{name}.gz"
-    problems = []
-    raw.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=raw) as folder:
-        for mirror in MNIST.mirrors:
-            try:
-                download_url(mirror + archive, folder, md5=ARCHIVES[archive])
-                (Path(folder) / archive).replace(raw / archive)
-                return
-            except (OSError, RuntimeError, http.client.HTTPException) as error:
-                problems.append(f"{mirror}{archive} cannot be downloaded: {error}")
-    raise OSError("\n".join(problems))
+    archive, problems = f"{name}.gz", []
+    if (raw / archive).exists():
+        raise OSError(f"{archive} is not replaced: move it away and try again, to download it, or name another folder.")
+    missing = [folder for folder in (raw, *raw.parents) if not folder.exists()]
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=raw) as folder:
+            for mirror in MNIST.mirrors:
+                try:
+                    download_url(mirror + archive, folder, md5=ARCHIVES[archive])
+                    (Path(folder) / archive).replace(raw / archive)
+                    return
+                except (OSError, RuntimeError, http.client.HTTPException) as error:
+                    problems.append(f"{mirror}{archive} cannot be downloaded: {error}")
+    finally:
+        with contextlib.suppress(OSError):  # at the first that holds something
+            for folder in missing:
+                folder.rmdir()
+    raise OSError("\n".join([*problems, f"Connect to the network and try again, or put a whole {archive} into {raw}."]))
 
 
 def shuffled_batches(n, batch_size, generator=None):

@@ -26,6 +26,28 @@ def identify(model, train, test, recipe):
     }
 
 
+# What is to be done where a run is to go on and this differs; `{}` is what it was. All else is an argument of `fit`.
+WAYS_BACK = {
+    "architecture": "give fit the model that it was",
+    "images": "give fit the images that it had",
+    "device": "train on {} again",
+    "threads": "set the number of threads back: OMP_NUM_THREADS={0} before Python starts or torch.set_num_threads({0})",
+    "torch": "install torch {} again",
+    "training": "take back what was changed in the folder training/",
+    "loop": "take back what was changed in fit or what it calls in utils.py",
+}
+
+
+def compare(there, here):
+    """Return in what the run of a checkpoint, identified by `there`, differs from this one, `here`, and the ways back.
+
+    Both are lists of texts, one a difference.
+    """
+    differing = [name for name in here if there.get(name) != here[name]]
+    told = [f"{name} is {there.get(name)} in it and {here[name]} now" for name in differing]
+    return told, [WAYS_BACK.get(name, f"set {name} back").format(there.get(name)) for name in differing]
+
+
 def describe(value):
     """Return `value` as plain data that is the same in every process: functions and objects by what they are made of.
 

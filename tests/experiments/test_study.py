@@ -6,6 +6,7 @@ import importlib.util
 import math
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -75,6 +76,28 @@ def test_what_was_finished_before_a_failure_is_kept(path):
         make(path, 4, fail_at_two, backend="sequential")
     assert [row["seed"] for row in study.read(path)] == ["0", "0", "1", "1"]
     assert len(make(path, 4, backend="sequential")) == 8
+
+
+@pytest.mark.parametrize("shell", [None, "a notebook's"])
+def test_a_run_that_is_stopped_is_not_kept(small, monkeypatch, path, shell):
+    """`fit` raises in a script, and returns a part of the run in a notebook; no part of it is a run of the study."""
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+
+    def stop(trainer):
+        stop.calls += 1
+        if stop.calls == 4:
+            raise KeyboardInterrupt
+
+    def train(run):
+        history = study.train(small, run["seed"], epochs=2, extra=stop)
+        return [{"epoch": row["epoch"], "value": 10 * run["seed"] + row["epoch"]} for row in history]
+
+    stop.calls = 0
+    with pytest.raises(KeyboardInterrupt):
+        make(path, 3, train, jobs=1, backend="sequential")
+    assert [row["seed"] for row in study.read(path)] == ["0", "0"]
+    assert len(make(path, 3, train, jobs=1, backend="sequential")) == 6
 
 
 WHOLE = "seed,epoch,value\n0,1,1\n0,2,2\n"

@@ -1,7 +1,7 @@
 """What the tests of checkpoints share: a few images, a run that nothing interrupted, and one that was."""
 
 import pytest
-from interrupted import run, start, stop_in
+from interrupted import run, run_until, start
 
 import utils
 
@@ -28,6 +28,6 @@ def whole(tiny):
 @pytest.fixture
 def half(tiny, path):
     """The checkpoint of a run of two epochs that was stopped in the second."""
-    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    run_until(2, start(), tiny, epochs=2, checkpoint=path)
     assert path.exists()
     return path

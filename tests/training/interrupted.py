@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 
 import utils
@@ -31,6 +32,12 @@ def without_seconds(history):
 
 def same_weights(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def run_until(epoch, model, splits, **options):
+    """Run as a script does, and be stopped at the end of `epoch`, before that epoch counts."""
+    with pytest.raises(KeyboardInterrupt):
+        run(model, splits, **options, extra=stop_in(epoch))
 
 
 def stop_in(epoch):

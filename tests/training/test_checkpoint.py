@@ -2,14 +2,16 @@
 
 import errno
 import hashlib
+import io
 import math
 import os
 import pickle
 import random
+from pathlib import Path
 
 import pytest
 import torch
-from interrupted import EPOCHS, run, same_weights, start, stop_in, without_seconds
+from interrupted import EPOCHS, run, run_until, same_weights, start, without_seconds
 from shared import Hostile
 
 import utils
@@ -137,7 +139,7 @@ def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, ca
 
     monkeypatch.setattr("training.checkpoint.pack", pack_before_a_full_disk)
     try:
-        run(start(), tiny, checkpoint=path, extra=stop_in(3))
+        run_until(3, start(), tiny, checkpoint=path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     monkeypatch.undo()
@@ -145,6 +147,88 @@ def test_a_torn_write_keeps_the_checkpoint_before_it(tiny, path, monkeypatch, ca
     assert list(path.parent.iterdir()) == [path]
     assert [row["epoch"] for row in unpack(path.read_bytes())["history"]] == [1]
     assert [row["epoch"] for row in run(start(), tiny, checkpoint=path)] == [1, 2, 3, 4]
+
+
+def refuse_to_write(monkeypatch, folder, fault=errno.EROFS):
+    """Make the disk under `folder` read-only, also for root, whom no permission stops."""
+    replaced = {name: getattr(os, name) for name in ("open", "mkdir", "unlink", "replace")} | {"io": io.open}
+
+    def guard(name, writes=lambda *_: True):
+        def guarded(path, *arguments, **options):
+            if str(path).startswith(str(folder)) and writes(*arguments):
+                raise OSError(fault, os.strerror(fault), str(path))
+            return replaced[name](path, *arguments, **options)
+
+        return guarded
+
+    for name in ("mkdir", "unlink", "replace"):
+        monkeypatch.setattr(os, name, guard(name))
+    monkeypatch.setattr(os, "open", guard("open", lambda flags, *_: flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
+    monkeypatch.setattr(io, "open", guard("io", lambda mode="r", *_: mode[0] != "r"))
+
+
+def fail_if_called(*_, **__):
+    raise AssertionError("a step was trained")
+
+
+@pytest.mark.parametrize("fault", [errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("name", ["run.checkpoint", "new/run.checkpoint"])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(tiny, tmp_path, monkeypatch, name, fault):
+    refuse_to_write(monkeypatch, tmp_path, fault)
+    monkeypatch.setattr("utils.run_epoch", fail_if_called)
+    path = tmp_path / name
+    with pytest.raises(
+        ValueError, match=rf"cannot be written: {os.strerror(fault)}; name a file in .*, or train"
+    ) as error:
+        run(start(), tiny, checkpoint=path)
+    assert str(error.value).startswith(f"checkpoint {path} ")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc, where not even root can make a file")
+def test_a_folder_where_nobody_can_write_is_refused(tiny, monkeypatch):
+    monkeypatch.setattr("utils.run_epoch", fail_if_called)
+    with pytest.raises(ValueError, match=r"checkpoint /proc/new/run.checkpoint cannot be written: No such file"):
+        run(start(), tiny, checkpoint="/proc/new/run.checkpoint")
+
+
+def test_a_file_in_the_folder_s_place_is_refused(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.run_epoch", fail_if_called)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file.run.checkpoint cannot be (read|written): .*; name "):
+        run(start(), tiny, checkpoint=tmp_path / "file" / "run.checkpoint")
+
+
+def test_the_checkpoint_in_a_folder_that_has_become_read_only_is_kept(tiny, half, monkeypatch):
+    before = half.read_bytes()
+    model = start()
+    weights = [p.clone() for p in model.parameters()]
+    refuse_to_write(monkeypatch, half.parent)
+    with pytest.raises(ValueError, match="cannot be written: "):
+        run(model, tiny, epochs=2, checkpoint=half)
+    assert half.read_bytes() == before
+    assert all(torch.equal(old, new) for old, new in zip(weights, model.parameters(), strict=True))
+
+
+def test_a_checkpoint_that_cannot_be_removed_costs_a_sentence_and_not_the_run(tiny, whole, path, monkeypatch, capsys):
+    """Its folder has become read-only while the run went on. The checkpoint that stays is still one to go on from."""
+    calls = []
+
+    def become_read_only(trainer):
+        calls.append(1)
+        if len(calls) == EPOCHS:
+            refuse_to_write(monkeypatch, path.parent)
+
+    model = start(dropout=0.1)
+    history = run(model, tiny, checkpoint=path, extra=become_read_only)
+    assert without_seconds(history) == without_seconds(whole[1])
+    assert same_weights(model, whole[0])
+    told = [line for line in capsys.readouterr().out.splitlines() if str(path) in line]
+    why = os.strerror(errno.EROFS)
+    assert told == [f"The run is complete, but {path} cannot be deleted: {why}. Delete it by hand."]
+    monkeypatch.undo()
+    assert without_seconds(run(start(dropout=0.1), tiny, checkpoint=path)) == without_seconds(whole[1])
 
 
 def test_two_processes_never_write_into_one_file(tmp_path, monkeypatch):
@@ -161,7 +245,7 @@ def test_two_processes_never_write_into_one_file(tmp_path, monkeypatch):
 
 def test_a_missing_folder_is_made(tiny, tmp_path):
     path = tmp_path / "new" / "run.checkpoint"
-    run(start(), tiny, epochs=2, checkpoint=path, extra=stop_in(2))
+    run_until(2, start(), tiny, epochs=2, checkpoint=path)
     assert path.exists()
 
 

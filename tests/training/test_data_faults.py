@@ -1,4 +1,4 @@
-"""MNIST's files missing, torn, swapped, altered or out of reach: used only when whole, mended where possible."""
+"""MNIST's files missing, torn, swapped, altered or out of reach: used only when whole, and never replaced."""
 
 import errno
 import gzip
@@ -81,26 +81,101 @@ def put(path, content):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_archive_is_named_when_there_is_no_other(raw, offline, fault):
+def test_an_archive_that_is_not_mnist_s_is_named_and_never_replaced(raw, online, fault):
+    """Whether it is torn or another data set's, nobody can tell; it may be the only one of its kind."""
     archive = raw / f"{LABELS}.gz"
     content = FAULTS[fault](archive.read_bytes())
     put(archive, content)
     with pytest.raises(OSError, match=f"{LABELS} cannot be had") as error:
         load(raw)
     message = str(error.value)
-    assert f"{archive} is torn or altered: {len(content):,} bytes" in message
-    assert "no network" in message
-    assert f"put a whole {LABELS}.gz into {raw}" in message
+    assert f"{archive} is torn or not MNIST's: {len(content):,} bytes" in message
+    assert f"{LABELS}.gz is not replaced: move it away and try again, to download it, or name another folder" in message
     assert archive.read_bytes() == content
+    assert online == []
+    assert sorted(path.name for path in raw.iterdir()) == sorted(f"{name}.gz" for name in NAMES)
+    archive.unlink()
+    load(raw)  # as it said
+    assert len(online) == 1
+
+
+def test_another_data_set_s_files_are_left_as_they_are(tmp_path, online):
+    """Fashion-MNIST has files of the same names."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in NAMES:
+        put(raw / f"{name}.gz", gzip.compress(f"{name} of shirts and shoes".encode()))
+    before = {path.name: path.read_bytes() for path in raw.iterdir()}
+    with pytest.raises(OSError, match=r"\.gz is torn or not MNIST's"):
+        load(raw)
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == before
+
+
+def test_what_is_missing_is_named_when_there_is_no_network(raw, offline):
+    (raw / f"{LABELS}.gz").unlink()
+    with pytest.raises(OSError, match=f"{LABELS} cannot be had") as error:
+        load(raw)
+    assert "no network" in str(error.value)
+    assert f"put a whole {LABELS}.gz into {raw}" in str(error.value)
     assert len(offline) == 2  # both mirrors were asked
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_archive_is_downloaded_anew(raw, online, mnist, fault):
-    put(raw / f"{LABELS}.gz", FAULTS[fault](b"12345678"))
+def test_beside_a_bad_unpacked_file_the_archive_is_downloaded(raw, online, mnist, fault):
+    content = FAULTS[fault](b"12345678")
+    (raw / f"{LABELS}.gz").unlink()
+    put(raw / LABELS, content)
     assert is_mnist(load(raw), mnist)
     assert len(online) == 1
+    assert (raw / LABELS).read_bytes() == content
+
+
+# --- The folder ---
+
+
+@pytest.mark.parametrize("inner", [".", "MNIST", "MNIST/raw"])
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_an_inner_folder_is_as_good(raw, offline, mnist, inner, unpacked):
+    root = raw.parent.parent
+    if unpacked:
+        for name in NAMES:
+            archive = raw / f"{name}.gz"
+            (raw / name).write_bytes(gzip.decompress(archive.read_bytes()))
+            archive.unlink()
+    before = sorted(root.rglob("*"))
+    assert is_mnist(utils.load_mnist(root / inner), mnist)
+    assert offline == []
+    assert sorted(root.rglob("*")) == before
+
+
+def test_what_is_missing_in_an_inner_folder_is_downloaded_there(raw, online, mnist):
+    (raw / f"{LABELS}.gz").unlink()
+    assert is_mnist(utils.load_mnist(raw), mnist)
+    assert len(online) == 1
     assert sorted(path.name for path in raw.iterdir()) == sorted(f"{name}.gz" for name in NAMES)
+
+
+@pytest.mark.parametrize("root", [".", "new", "new/deep", "old"])
+def test_a_wrong_folder_is_left_as_it_was(tmp_path, offline, root):
+    (tmp_path / "old" / "MNIST").mkdir(parents=True)  # empty, but not ours to take away
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OSError, match="cannot be had"):
+        utils.load_mnist(tmp_path / root)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_download_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    def download(url, folder, md5):
+        (Path(folder) / "half").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.data.download_url", download)
+    with pytest.raises(KeyboardInterrupt):
+        utils.load_mnist(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- What is torn ---
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -125,8 +200,8 @@ def test_both_bad_are_both_named(raw, offline):
     put(raw / f"{LABELS}.gz", b"torn too")
     with pytest.raises(OSError, match="cannot be had") as error:
         load(raw)
-    assert f"{raw / LABELS} is torn or altered: 4 bytes" in str(error.value)
-    assert f"{raw / LABELS}.gz is torn or altered: 8 bytes" in str(error.value)
+    assert f"{raw / LABELS} is torn or not MNIST's: 4 bytes" in str(error.value)
+    assert f"{raw / LABELS}.gz is torn or not MNIST's: 8 bytes" in str(error.value)
 
 
 def test_nothing_there_and_no_network(tmp_path, offline):

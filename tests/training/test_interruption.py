@@ -3,10 +3,14 @@
 import contextlib
 import copy
 import io
+import itertools
 import multiprocessing
 import os
 import random
+import re
 import signal
+import subprocess
+import sys
 import time
 import types
 
@@ -66,8 +70,46 @@ MOMENTS = {
 STOPS = [(moment, n) for moment in MOMENTS for n in range(1, EPOCHS + 1) if n < EPOCHS or "checkpoint" not in moment]
 
 
+@pytest.fixture
+def notebook(monkeypatch):
+    """Have this process look like a notebook's."""
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: "a shell"))
+
+
+@pytest.fixture(params=["script", "imported", "notebook"])
+def place(request, monkeypatch):
+    """Where `fit` runs: in a script, which may have imported IPython or not, or in a notebook."""
+    if request.param == "notebook":
+        request.getfixturevalue("notebook")
+    elif request.param == "imported":
+        monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
+    else:
+        monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    return request.param
+
+
+def test_only_in_a_notebook_a_part_of_the_run_is_returned(tiny, place, capsys):
+    """And in both the weights are those of the last whole epoch."""
+    model, rows = start(), []
+
+    def stop_in_third(trainer):
+        rows.append(utils.evaluate(trainer.averaged, tiny[1]))
+        if len(rows) == 3:
+            raise KeyboardInterrupt
+
+    if place == "notebook":
+        history = run(model, tiny, extra=stop_in_third)
+        assert [(row["test_loss"], row["test_accuracy"]) for row in history] == rows[:2]
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run(model, tiny, extra=stop_in_third)
+    assert utils.evaluate(model, tiny[1]) == rows[1]
+    told = f"Stopped after 2 of {EPOCHS} epochs. A run with a checkpoint can go on after it was stopped."
+    assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("moment", "epoch"), STOPS)
-def test_a_stopped_run_goes_on_and_ends_the_same(tiny, whole, path, capsys, monkeypatch, epoch, moment):
+def test_a_stopped_run_goes_on_and_ends_the_same(tiny, whole, path, capsys, monkeypatch, notebook, epoch, moment):
     run(start(dropout=0.1), tiny)
     expected = lines(capsys.readouterr().out)
     place, name, call = MOMENTS[moment]
@@ -78,7 +120,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tiny, whole, path, capsys, monk
         history = run(model, tiny, checkpoint=path)
     ended = epoch if "checkpoint" in moment else epoch - 1
     assert len(history) == ended
-    assert f"Stopped. The history has {ended} of {EPOCHS} epochs." in capsys.readouterr().out
+    assert f"Stopped after {ended} of {EPOCHS} epochs. Run again to go on." in capsys.readouterr().out
     if history:
         assert utils.evaluate(model, tiny[1]) == (history[-1]["test_loss"], history[-1]["test_accuracy"])
     assert [file for file in path.parent.iterdir() if file != path] == []
@@ -88,6 +130,65 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tiny, whole, path, capsys, monk
     assert without_seconds(history) == without_seconds(whole[1])
     assert same_weights(again, whole[0])
     assert lines(capsys.readouterr().out) == expected
+
+
+# --- A script ---
+
+# Trains from two seeds, and writes the weights of each.
+SCRIPT = """
+import signal, sys, torch, utils
+from model import Net
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a prompt, however this test was started
+torch.manual_seed(0)
+images = torch.randint(256, (640, 1, 28, 28), dtype=torch.uint8)
+split = utils.Split(images, torch.arange(640) % 10)
+for seed in (0, 1):
+    print("seed", seed)
+    model = Net()
+    utils.fit(model, split, split, epochs=1000, batch_size=64, seed=seed, checkpoint=sys.argv[1])
+    torch.save(model.state_dict(), f"{seed}.pt")
+"""
+
+
+@contextlib.contextmanager
+def stopped(command, folder):
+    """Run `command` in `folder` and stop it as Ctrl-C does when its second epoch begins; give what it printed."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "IPYTHONDIR": str(folder / "ipython")}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    with subprocess.Popen(command, cwd=folder, env=environment, **options) as process:
+        try:
+            began = list(itertools.takewhile(lambda line: "EPOCH: 2" not in line, process.stdout))
+            process.send_signal(signal.SIGINT)
+            printed, errors = process.communicate(timeout=300)
+            yield process.returncode, "".join(began) + printed, errors
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
+def test_a_stopped_script_ends_there(tmp_path):
+    """It does not save what was not trained, begin with the next seed, or end as if all were well."""
+    with stopped([sys.executable, "-c", SCRIPT, str(tmp_path / "run.checkpoint")], tmp_path) as (
+        status,
+        printed,
+        errors,
+    ):
+        assert status not in (0, None)
+        assert printed.count("seed") == 1
+        assert re.search(r"Stopped after [1-9]\d* of 1000 epochs\. Run again to go on\.", printed)
+        assert errors.rstrip().endswith("KeyboardInterrupt")
+        assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
+def test_ipython_itself_gets_the_part(tmp_path):
+    pytest.importorskip("IPython")
+    code = SCRIPT.replace("sys.argv[1]", "None").replace("(0, 1)", "(0,)")
+    with stopped([sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "-c", code], tmp_path) as ended:
+        status, printed, _ = ended
+        assert "Stopped after " in printed
+        assert (tmp_path / "0.pt").exists()
+        assert status == 0
 
 
 def test_a_complete_run_leaves_nothing_behind(tiny, path):

@@ -89,7 +89,7 @@ def test_the_layout_names_every_tracked_thing_at_the_top():
     if tracked.returncode != 0:
         pytest.skip("needs this folder to be a git checkout")
     there = {name.split("/")[0] for name in tracked.stdout.splitlines()}
-    assert there - named == {".gitattributes", ".gitignore", "LICENSE", "README.md"}
+    assert there - named == {".gitattributes", ".gitignore", "CONTRIBUTING.md", "LICENSE", "README.md"}
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

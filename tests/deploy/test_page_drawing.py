@@ -186,7 +186,7 @@ def test_a_tap_leaves_a_dot(open_page, kind):
     assert text_of(open_page, "verdict") == BLANK
 
 
-@pytest.mark.parametrize(("kind", "away"), [("mouse", 1), ("touch", 1), ("mouse", 100)])
+@pytest.mark.parametrize(("kind", "away"), [("mouse", 1), ("touch", 8), ("mouse", 100)])
 def test_a_stroke_that_begins_outside_counts_from_the_edge(open_page, kind, away):
     left, top, side = inside_of_pad(open_page)
     right, middle = left + side, top + side / 2
@@ -203,6 +203,16 @@ def test_a_stroke_that_begins_outside_counts_from_the_edge(open_page, kind, away
     (stroke,) = strokes_of(open_page)
     assert stroke[0][0] == pytest.approx(280, abs=10 * 280 / side)
     assert stroke[-1][0] == pytest.approx(280 * (1 - 90 / side), abs=1)
+
+
+def test_around_the_pad_a_finger_draws_and_does_not_scroll(open_page):
+    """Chromium takes a finger that is as near for one on the pad anyhow; other browsers do not."""
+    left, top, side = inside_of_pad(open_page)
+    script = (
+        "const there = document.elementFromPoint(...arguments); return [there.id, getComputedStyle(there).touchAction]"
+    )
+    for x, y in [(-8, side / 2), (side + 8, side / 2), (side / 2, -8), (side / 2, side + 8)]:
+        assert open_page.execute_script(script, left + x, top + y) == ["board", "none"]
 
 
 def test_what_never_comes_onto_the_pad_is_no_stroke(open_page):

@@ -74,7 +74,7 @@ def test_strokes_are_as_sharp_as_the_screen(open_page):
     """Also when that changes, as when a window is dragged to another screen; and the drawing stays."""
     with screen(open_page, 1000, 800):
         draw(open_page, STROKES[4])
-        for width, sharpness in ((990, 2), (980, 1), (970, 1.5)):  # Chromium tells the page if its size changes as well
+        for width, sharpness in ((990, 2), (980, 1), (970, 1.5), (250, 1.5)):  # Chromium wants another size, too
             resize(open_page, width, 800, sharpness)
             open_page.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
             pad = shown_on_pad(open_page)

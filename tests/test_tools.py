@@ -1,4 +1,4 @@
-"""What make runs: `verify`, for a grader in a hurry, and `variations`, the tests as on other machines."""
+"""What make runs: `verify`, for a grader in a hurry, `variations`, the tests as on other machines, and `repo`."""
 
 import functools
 import os
@@ -9,9 +9,11 @@ import sys
 
 import pytest
 import torch
+import yaml  # a requirement of JupyterLab's
 from shared import ROOT
 
-from tools import variations, verify
+from deploy import page
+from tools import repo, variations, verify
 
 
 @pytest.mark.numbers
@@ -164,3 +166,46 @@ def test_make_install_shows_pip_s_progress_on_a_terminal_alone(tmp_path, termina
     assert ("--quiet" in pip) == (not terminal)
     assert "--require-hashes -r requirements.lock" in pip
     assert (tmp_path / ".venv" / "installed").exists()
+
+
+# --- The page, published ---
+
+
+def links_to_the_page(text):
+    return re.findall(r"\]\((deploy/draw\.html|[^)]*github\.io[^)]*)\)", text)
+
+
+def test_make_repo_links_to_the_published_page(tmp_path):
+    for name in repo.FILES:
+        shutil.copy(ROOT / name, tmp_path)
+    readme = tmp_path / "README.md"
+    links = links_to_the_page(readme.read_text(encoding="utf-8"))
+    assert len(links) == 2  # of the picture and of the text
+    for owner in ("some-body", "x"):  # a copy of the copy, too
+        repo.set_owner(owner, tmp_path)
+        text = readme.read_text(encoding="utf-8")
+        assert links_to_the_page(text) == [f"https://{owner}.github.io/{repo.NAME}/"] * 2
+        assert "`deploy/draw.html`" in text  # a name, and no link
+
+
+def test_before_make_repo_the_link_is_the_file():
+    owners = repo.owners((ROOT / "README.md").read_text(encoding="utf-8"))
+    links = set(links_to_the_page((ROOT / "README.md").read_text(encoding="utf-8")))
+    assert links == ({"deploy/draw.html"} if owners == ["OWNER"] else {f"https://{owners[0]}.github.io/{repo.NAME}/"})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="runs the workflow's commands in a shell")
+def test_what_is_published_on_a_push_to_main_is_the_page(tmp_path):
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8"))
+    assert workflow[True] == {"push": {"branches": ["main"]}}  # YAML takes "on" for a truth value
+    assert workflow["concurrency"] == {"group": "pages", "cancel-in-progress": False}
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    for command in (step["run"] for step in build["steps"] if "run" in step):
+        subprocess.run(["sh", "-e", "-c", command], cwd=tmp_path, check=True)
+    (site,) = (step["with"]["path"] for step in build["steps"] if "upload-pages-artifact" in step.get("uses", ""))
+    assert [path.name for path in (tmp_path / site).iterdir()] == ["index.html"]
+    assert (tmp_path / site / "index.html").read_bytes() == page.PAGE.read_bytes()
+    assert deploy["needs"] == "build"
+    assert deploy["environment"]["name"] == "github-pages"
+    assert [step["uses"].split("@")[0] for step in deploy["steps"]] == ["actions/deploy-pages"]

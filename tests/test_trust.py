@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+import yaml  # a requirement of JupyterLab's
 from shared import ROOT
 
 # Every file but the tests, which load hostile files on purpose, and what is not of this repository.
@@ -32,13 +33,25 @@ def test_what_loads_files_is_looked_at():
     assert {"utils.py", "training/checkpoint.py", "deploy/__init__.py", "deploy/pictures/make.py"} <= looked_at
 
 
+# What a job may do beyond reading: publish the page.
+MORE = {("pages.yml", "deploy"): {"pages": "write", "id-token": "write"}}
+
+
 def test_every_action_is_pinned_by_commit_and_the_token_can_only_read():
-    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+    paths = sorted((ROOT / ".github" / "workflows").iterdir())
+    assert [path.name for path in paths] == ["ci.yml", "pages.yml"]
+    for path in paths:
         text = path.read_text(encoding="utf-8")
         used = re.findall(r"uses: *(\S+)", text)
         assert used
         assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
-        assert re.findall(r"permissions:\n((?:  +.*\n)+)", text) == ["  contents: read\n"]
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {"contents": "read"}
+        for name, job in workflow["jobs"].items():
+            assert job.get("permissions") == MORE.get((path.name, name)), name
+            for step in job["steps"]:
+                checkout = step.get("uses", "").startswith("actions/checkout@")
+                assert not checkout or step["with"]["persist-credentials"] is False, name
 
 
 def test_every_package_in_the_lock_has_its_hash():

@@ -1,6 +1,7 @@
 """Write the repository's public address into every file that quotes it: `make repo OWNER=name`.
 
-The notebook's set-up cell keeps the address; its badge and the README's are written from it.
+The notebook's set-up cell keeps the address; its badge and the README's are written from it. The README's links to the
+page to draw on then lead to where .github/workflows/pages.yml publishes it, since GitHub shows an HTML file as source.
 """
 
 import re
@@ -12,6 +13,8 @@ FILES = ("MNIST_6k.ipynb", "README.md")
 NAME = "mnist-6k"
 # An address on GitHub itself or in one of Colab's links to GitHub: what stands before the owner's name, and the name.
 ADDRESS = re.compile(rf"(github\.com/|google\.com/github/)([\w-]+)(?=/{NAME}\b)")
+# A link to the page: to the file, or to where an owner publishes it.
+PAGE = re.compile(rf"(?<=\]\()(?:deploy/draw\.html|https://[\w-]+\.github\.io/{NAME}/)(?=\))")
 LEGAL = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 
 
@@ -26,8 +29,8 @@ def set_owner(owner, root=ROOT):
         raise ValueError(f"OWNER is {owner!r}; it must be a GitHub name: letters, digits and single hyphens")
     for name in FILES:
         path = Path(root) / name
-        text = path.read_text(encoding="utf-8")
-        path.write_text(ADDRESS.sub(rf"\g<1>{owner}", text), encoding="utf-8")
+        text = ADDRESS.sub(rf"\g<1>{owner}", path.read_text(encoding="utf-8"))
+        path.write_text(PAGE.sub(f"https://{owner}.github.io/{NAME}/", text), encoding="utf-8")
 
 
 def main():

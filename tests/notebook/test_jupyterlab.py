@@ -90,7 +90,7 @@ def test_first_and_last_cell_run_and_the_page_answers(browser, lab):
     browser.switch_to.frame(frame)
     try:
         draw(browser, STROKES[3])
-        assert browser.find_element("id", "verdict").text.startswith("It reads 3, ")
+        assert browser.find_element("id", "verdict").get_property("textContent").startswith("Classified as 3, ")
     finally:
         browser.switch_to.default_content()
         browser.get("about:blank")

@@ -16,13 +16,13 @@ FAINTEST = 0.08  # of the way from black to white: ink that stands out less is n
 # --- Brightness → ink ------------------------------------------------------------------------------------------------
 
 
-def find_ink(brightness):
+def find_ink(brightness, longest=LONGEST, at_edge=False):
     """Return how much ink is on each pixel, float32 [H, W] from 0 to 1, whatever its colour and that of the paper.
 
     `brightness` is float32 [H, W] from 0 to 1. Shadows, noise and specks are taken away. Raises ValueError where
-    nothing stands out.
+    nothing stands out. The picture is shrunk to `longest` pixels at most; for `at_edge` see `without_specks`.
     """
-    brightness = shrink(brightness)
+    brightness = shrink(brightness, longest)
     edge = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
     paper = np.median(edge)
     ink = 1 - brightness if paper - brightness.min() > brightness.max() - paper else brightness
@@ -39,13 +39,13 @@ def find_ink(brightness):
     full = np.median(ink[ink > threshold])
     if full - floor < FAINTEST:
         raise nothing
-    return without_specks(np.clip((ink - floor) / (full - floor), 0, 1))
+    return without_specks(np.clip((ink - floor) / (full - floor), 0, 1), at_edge)
 
 
-def shrink(brightness):
-    """Return `brightness` with its longer side at most `LONGEST` pixels, each the mean of what it covers."""
+def shrink(brightness, longest):
+    """Return `brightness` with its longer side at most `longest` pixels, each the mean of what it covers."""
     height, width = brightness.shape
-    scale = LONGEST / max(height, width)
+    scale = longest / max(height, width)
     if scale >= 1:
         return brightness
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -63,16 +63,15 @@ def split_in_two(values):
     return edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)]
 
 
-def without_specks(ink):
+def without_specks(ink, at_edge=False):
     """Return `ink` without what is smaller than a fiftieth of its largest piece, and without what is near no piece.
 
-    Pieces that touch the edge, such as a scan's dark corners, go too where there is something else to read.
+    Unless `at_edge`, pieces that touch the edge, such as a scan's dark corners, go too where there is something else.
     """
     pieces, n = ndimage.label(ink > 0.5, structure=np.ones((3, 3)))
     areas = ndimage.sum_labels(np.ones_like(ink), pieces, index=range(1, n + 1))
-    edge = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
-    inside = ~np.isin(range(1, n + 1), edge)
-    if inside.any() and areas[inside].max() > areas.max() / 3:
+    inside = ~np.isin(range(1, n + 1), np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
+    if not at_edge and inside.any() and areas[inside].max() > areas.max() / 3:
         areas = areas * inside
     large = 1 + np.flatnonzero(areas >= areas.max() / 50)
     return ink * ndimage.binary_dilation(np.isin(pieces, large), iterations=2)

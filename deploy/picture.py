@@ -11,6 +11,7 @@ import utils
 from deploy import load_net
 from deploy.decode import open_picture, read_picture
 from deploy.ink import center_ink, find_ink
+from deploy.number import read_number, text_of
 
 
 def predict(model, image):
@@ -52,21 +53,34 @@ def plot_reading(model, paths):
     return figure
 
 
+def read_one(net, path):
+    """Return the digit in the picture `path` and how sure `net` is, text."""
+    probabilities = predict(net, path)
+    digit = int(probabilities.argmax())
+    return f"{digit}, {probabilities[digit]:.1%} sure"
+
+
+def read_all(net, path):
+    """Return the digits in the picture `path`, and how sure `net` is of the one that it is least sure of, text."""
+    digits = read_number(net, path)
+    return f"{text_of(digits)}, {min(float(digit.probabilities.max()) for digit in digits):.1%} sure of the least sure"
+
+
 def main():
     """Print what each picture named on the command line shows; return 1 where one could not be read, else 0."""
     parser = argparse.ArgumentParser(description="Read the digit in a picture.")
     parser.add_argument("picture", nargs="+", help="files that hold a picture of one digit each")
-    paths, net, failed = parser.parse_args().picture, load_net(), 0
-    for path in paths:
+    parser.add_argument("--number", action="store_true", help="read several digits, from left to right")
+    options, net, failed = parser.parse_args(), load_net(), 0
+    for path in options.picture:
         try:
-            probabilities = predict(net, path)
+            verdict = read_all(net, path) if options.number else read_one(net, path)
         except (OSError, ValueError) as error:
             sentence = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
             print(sentence if path in sentence else f"{path}: {sentence}", file=sys.stderr)
             failed = 1
         else:
-            digit = int(probabilities.argmax())
-            print(f"{path}: {digit}, {probabilities[digit]:.1%} sure")
+            print(f"{path}: {verdict}")
     return failed
 
 

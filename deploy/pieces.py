@@ -69,7 +69,7 @@ def no_digits(labels):
 def is_frame(outer, inner):
     """Return whether the box `outer` lies around `inner`, which is no speck in it."""
     around = all(one.start < other.start and other.stop < one.stop for one, other in zip(outer, inner, strict=True))
-    return around and high(inner) > 0.4 * high(outer)
+    return around and high(inner) > high(outer) / 4
 
 
 def high(box):

@@ -24,7 +24,7 @@ WIDEST = 1.6  # pieces that are wider together are no digit; this and the follow
 LOW = 0.4  # what is not as high is no digit by itself, but a comma, a full stop or a minus sign
 USUAL = torch.tensor([0.75, 0.26, *[0.75] * 8])  # the width of each digit, as MNIST has it
 SPREAD = 0.4  # at this distance from the usual width or height, the score is less by 1
-COST = 1.0  # by this a cut makes the score less, or a join of two pieces that do not stand over one another
+COST = 2.0  # by this a cut makes the score less, or a join of two pieces that do not stand over one another
 
 
 class Digit(NamedTuple):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-WIDE = 1.0  # a wider piece may be several digits that touch
+WIDE = 1.15  # a wider piece may be several digits that touch
 ASIDE = 0.2  # how far a cut may go to either side to find its way around ink
-BETWEEN = 0.25  # two cuts are not nearer to each other
+BETWEEN = 0.35  # two cuts are not nearer to each other
 
 
 class Piece(NamedTuple):

@@ -16,12 +16,21 @@ FAINTEST = 0.08  # of the way from black to white: ink that stands out less is n
 # --- Brightness → ink ------------------------------------------------------------------------------------------------
 
 
-def find_ink(brightness, longest=LONGEST, at_edge=False):
+def find_ink(brightness):
     """Return how much ink is on each pixel, float32 [H, W] from 0 to 1, whatever its colour and that of the paper.
 
     `brightness` is float32 [H, W] from 0 to 1. Shadows, noise and specks are taken away. Raises ValueError where
-    nothing stands out. The picture is shrunk to `longest` pixels at most; for `at_edge` see `without_specks`.
+    nothing stands out.
     """
+    return locate_ink(brightness)[0]
+
+
+def locate_ink(brightness, longest=LONGEST, at_edge=False):
+    """Return what `find_ink` does, and which part of the picture it is: left, top, width and height in its pixels.
+
+    That part is shrunk to `longest` pixels at most. For `at_edge` see `without_specks`.
+    """
+    height, width = brightness.shape
     brightness = shrink(brightness, longest)
     edge = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
     paper = np.median(edge)
@@ -39,7 +48,7 @@ def find_ink(brightness, longest=LONGEST, at_edge=False):
     full = np.median(ink[ink > threshold])
     if full - floor < FAINTEST:
         raise nothing
-    return without_specks(np.clip((ink - floor) / (full - floor), 0, 1), at_edge)
+    return without_specks(np.clip((ink - floor) / (full - floor), 0, 1), at_edge), (0, 0, width, height)
 
 
 def shrink(brightness, longest):

@@ -15,7 +15,7 @@ import torch
 
 import utils
 from deploy.decode import read_picture
-from deploy.ink import center_ink, find_ink
+from deploy.ink import center_ink, locate_ink
 from deploy.pieces import find_pieces
 
 # These and those in pieces.py were chosen with numbers made of training images (experiments/numbers.py).
@@ -41,8 +41,7 @@ def read_number(model, image):
     be shown, turned as the camera says. Commas, minus signs, and a frame around the number are left out. Raises what
     `predict` raises, and ValueError where there are two lines.
     """
-    brightness = read_picture(image)
-    ink = find_ink(brightness, LONGEST, at_edge=True)
+    ink, where = locate_ink(read_picture(image), LONGEST, at_edge=True)
     labels, pieces, height = find_pieces(ink)
     spans = find_spans(pieces, height)
     parts = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
@@ -50,7 +49,7 @@ def read_number(model, image):
     probabilities = utils.compute_logits(model, pixels.to(next(model.parameters()).device)).softmax(dim=1).cpu()
     scores = [score(pieces[slice(*span)], height, own) for span, own in zip(spans, probabilities, strict=True)]
     digits = [i for i in choose(spans, scores, pieces) if size(pieces[slice(*spans[i])])[1] >= LOW * height]
-    return [Digit(box_of(parts[i], brightness.shape), probabilities[i]) for i in digits]
+    return [Digit(box_of(parts[i], where), probabilities[i]) for i in digits]
 
 
 def text_of(digits):
@@ -58,12 +57,14 @@ def text_of(digits):
     return "".join(str(int(digit.probabilities.argmax())) for digit in digits)
 
 
-def box_of(part, shape):
-    """Return the box of the ink in `part` [h, w], in pixels of the picture of `shape`, (height, width)."""
+def box_of(part, where):
+    """Return the box of the ink in `part` [h, w], in pixels of the picture, for `where` see `locate_ink`."""
+    left, top, width, height = where
     rows, columns = (np.flatnonzero((part > 0.1).any(axis=axis)) for axis in (1, 0))
-    down, across = (whole / shrunk for whole, shrunk in zip(shape, part.shape, strict=True))
-    left, top = math.floor(columns[0] * across), math.floor(rows[0] * down)
-    return left, top, math.ceil((columns[-1] + 1) * across), math.ceil((rows[-1] + 1) * down)
+    across, down = width / part.shape[1], height / part.shape[0]
+    ends = (columns[-1] + 1) * across, (rows[-1] + 1) * down
+    starts = left + math.floor(columns[0] * across), top + math.floor(rows[0] * down)
+    return *starts, left + math.ceil(ends[0]), top + math.ceil(ends[1])
 
 
 # --- Pieces → digits -------------------------------------------------------------------------------------------------

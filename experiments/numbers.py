@@ -174,19 +174,27 @@ def as_line(row):
     return " | ".join([f"| {row['numbers']}", str(pictures), *(f"{100 * share:.1f} %" for share in found)]) + " |"
 
 
+def postcode(split):
+    """Return the photograph of a number of five digits from `split`, uint8 [H, W]."""
+    return next(make_numbers(split, 5, "close", "shadow"))[1]
+
+
 def plot_number(net, picture):
-    """Return a figure of `picture`, uint8 [H, W], with the box of each digit in it; the least sure one is orange."""
+    """Return a figure of the number in `picture`, uint8 [H, W], and the box of each digit, the least sure orange."""
     digits = read_number(net, picture)
     sure = [float(digit.probabilities.max()) for digit in digits]
-    figure, axes = utils.canvas(width=9, height=9 * picture.shape[0] / picture.shape[1])
+    _, tops, _, bottoms = zip(*(digit.box for digit in digits), strict=True)
+    high = max(bottoms) - min(tops)
+    rows = max(0, min(tops) - high), min(len(picture), max(bottoms) + high // 2)
+    figure, axes = utils.canvas(width=9, height=9 * (rows[1] - rows[0]) / picture.shape[1])
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[], ylim=rows[::-1])
     for digit, own, share in zip(digits, text_of(digits), sure, strict=True):
         left, top, right, bottom = digit.box
         colour = utils.ORANGE if share == min(sure) else utils.BLUE
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=2))
-        place, style = ((left + right) / 2, top - 4), {"ha": "center", "va": "bottom", "color": colour}
-        axes.text(*place, f"{own}\n{share:.1%}".replace("%", " %"), fontsize=12, fontweight="bold", **style)
+        style = {"color": colour, "fontweight": "bold", "backgroundcolor": "white", "ha": "center", "va": "bottom"}
+        axes.text((left + right) / 2, min(tops) - high / 5, f"{own}\n{100 * share:.1f} %", fontsize=11, **style)
     return figure
 
 
@@ -200,8 +208,7 @@ def main():
     rows = rows_of(net, train if training else test)
     if not training:
         bench.write_rows(CSV, rows)
-        _, picture = next(make_numbers(test, 5, "close", "shadow"))
-        plot_number(net, picture).savefig(PNG)
+        plot_number(net, postcode(test)).savefig(PNG)
     print("\n".join(as_line(row) for row in rows))
 
 

@@ -1,7 +1,7 @@
 """Read the digits of one line in a picture: `python -m deploy.picture photo.jpg --number`
 
 Ink falls into pieces (pieces.py), more of them than there are digits, and the network says what neighbouring pieces are
-together. Of all ways from the first piece to the last, the one is taken whose digits it is surest of and whose sizes
+together. Of all ways from the first piece to the last, the one is taken whose digits it is surest of and whose widths
 are usual: "heuristic over-segmentation" (LeCun et al., "Gradient-based learning applied to document recognition", 1998,
 section V).
 """
@@ -23,7 +23,7 @@ LONGEST = 1280  # pixels: larger pictures are shrunk first
 WIDEST = 1.6  # pieces that are wider together are no digit; this and the following are shares of the line's height
 LOW = 0.4  # what is not as high is no digit by itself, but a comma, a full stop or a minus sign
 USUAL = torch.tensor([0.75, 0.26, *[0.75] * 8])  # the width of each digit, as MNIST has it
-SPREAD = 0.4  # at this distance from the usual width or height, the score is less by 1
+SPREAD = 0.4  # at this distance from the usual width, the score is less by 1
 COST = 2.0  # by this a cut makes the score less, or a join of two pieces that do not stand over one another
 
 
@@ -93,7 +93,7 @@ def score(pieces, height, probabilities):
     wide, high = (length / height for length in size(pieces))
     if high < LOW:
         return -COST * (1 + joins)
-    unusual = ((wide - USUAL) ** 2 + min(high - 1, 0) ** 2) / SPREAD**2
+    unusual = ((wide - USUAL) ** 2) / SPREAD**2
     return (probabilities.log() - unusual).max().item() - COST * joins
 
 

@@ -220,10 +220,11 @@ def test_a_frame_around_the_number_is_left_out():
     assert read(np.pad(ink, 15)) == "407"
 
 
-@pytest.mark.parametrize("margin", [0, 1])
-def test_a_picture_cut_to_its_digits_loses_none(margin):
-    ink = np.pad(numbers.trim(draw(4, 0, 7)), margin)
-    assert read(ink) == "407"
+@pytest.mark.parametrize("cut", [(20, 20, 0, 20), (20, 20, 20, 0), (0, 20, 20, 20), (0, 0, 0, 0)])
+def test_a_picture_cut_to_its_digits_loses_none(cut):
+    """Also where only the first, the last or the highest of them touches the edge."""
+    top, bottom, left, right = cut
+    assert read(np.pad(numbers.trim(draw(4, 0, 7)), ((top, bottom), (left, right)))) == "407"
 
 
 def test_a_scan_s_dark_corners_are_left_out():

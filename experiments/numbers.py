@@ -3,7 +3,7 @@
 Numbers of 1 to 8 digits are written with MNIST's images: next to each other in three ways, larger and smaller, slanted,
 up and down, and photographed on four kinds of paper. `deploy.number.read_number` reads them, and a row a kind goes to
 experiments/numbers.csv. What deploy/number.py and deploy/pieces.py have to choose was chosen with digits from the
-training images (`python -m experiments.numbers --training`); the test images were looked at when it was.
+training images (`python -m experiments.numbers --training`), never by what came of the test images.
 """
 
 import argparse

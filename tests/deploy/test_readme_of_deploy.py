@@ -7,7 +7,7 @@ import torch
 from shared import ROOT
 
 from deploy import load_net, page, to_onnx
-from experiments import elsewhere, study
+from experiments import elsewhere, numbers, study
 from experiments import page as page_speed
 from training.augmentation import MEAN, STD, normalize
 
@@ -20,6 +20,19 @@ def test_the_digits_from_elsewhere_are_those_of_the_csv():
     for row in rows:
         images, correct = int(row["images"]), int(row["correct"])
         assert f"| {row['digits']} | {images:,} | {100 * correct / images:.1f} % |" in README
+
+
+def test_the_numbers_are_those_of_the_csv():
+    rows = study.read(numbers.CSV)
+    assert [row["numbers"] for row in rows[:8]] == ["1 digit", *(f"{n} digits" for n in range(2, 9))]
+    for row in rows:
+        digits, pictures = int(row["digits"]), int(row["pictures"])
+        assert pictures >= 100
+        right, whole, miscounted = (
+            f"{100 * int(row[column]) / total:.1f} %"
+            for column, total in (("digits_right", digits), ("all_right", pictures), ("wrong_count", pictures))
+        )
+        assert f"| {row['numbers']} | {pictures} | {right} | {whole} | {miscounted} |" in README
 
 
 def test_onnx_and_page_are_as_large_and_quick_as_the_csvs_say():

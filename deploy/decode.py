@@ -1,0 +1,94 @@
+"""A picture of any kind → brightness: what files, PIL images, arrays and tensors have in common."""
+
+import os
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+
+def read_picture(image):
+    """Return the brightness of a picture, float32 [H, W] from 0, black, to 1, white. For `image` see `predict`."""
+    if isinstance(image, str | os.PathLike):
+        return brightness_of(open_picture(image))
+    if isinstance(image, Image.Image):
+        return brightness_of(ImageOps.exif_transpose(image))
+    if isinstance(image, torch.Tensor):
+        image = image.detach().cpu().numpy()
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image is a {type(image).__name__}; it must be a path, a PIL image, an array or a tensor")
+    return brightness_of_array(image)
+
+
+def open_picture(path):
+    """Return the picture in the file `path` as a PIL image.
+
+    Raises ValueError where it is none, or damaged, and OSError where the file cannot be read.
+    """
+    try:
+        with Image.open(path) as opened:
+            return ImageOps.exif_transpose(opened)  # phones store how they were held, and not the picture turned
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if getattr(error, "filename", None) is not None:  # from opening it; what Pillow raises names no file
+            raise
+        raise ValueError(f"{path} is no picture that can be read: {error}") from error
+
+
+def brightness_of_array(array):
+    """Return the brightness of `array`, float32 [H, W]. Raises ValueError where it is no picture."""
+    while array.ndim > 2 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {2, 3, 4})
+    if not fits or array.size == 0:
+        shapes = "[H, W], [1, H, W], [1, 1, H, W] or [H, W, 1 to 4]"
+        raise ValueError(f"image has the shape {list(array.shape)}; it must be {shapes}")
+    if array.dtype == np.uint16:
+        array = array / np.float64(65535)
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise ValueError(f"image has floats from {array.min()} to {array.max()}; they must be from 0 to 1")
+        if array.ndim == 2:
+            return array.astype(np.float32)
+        array = np.rint(255 * array).astype(np.uint8)
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    if array.dtype != np.uint8:
+        raise ValueError(f"image has the dtype {array.dtype}; it must be bool, uint8, uint16 or a float")
+    return brightness_of(Image.fromarray(array))
+
+
+def brightness_of(picture):
+    """Return the brightness of a PIL image, float32 [H, W], laid on paper where it is transparent."""
+    if min(picture.size) == 0:
+        raise ValueError(f"image is {picture.width}×{picture.height} pixels; there is nothing in it")
+    if picture.mode.startswith(("I", "F")):  # 16 bits and more
+        values = np.asarray(picture, dtype=np.float64)
+        low, high = values.min(), values.max()
+        if not (np.isfinite(values).all() and low >= 0):
+            raise ValueError(f"image has values from {low} to {high}; they must be 0 or more, and finite")
+        white = next((white for white in (1, 255, 65535) if high <= white), high)
+        return (values / white).astype(np.float32)
+    if picture.mode == "LAB":
+        picture = picture.getchannel("L")
+    if not picture.has_transparency_data:
+        return clearest(picture)
+    picture = picture.convert("RGBA")
+    brightness = np.asarray(picture.convert("L"), dtype=np.float32) / 255
+    opacity = np.asarray(picture.getchannel("A"), dtype=np.float32) / 255
+    visible = (brightness * opacity).sum() / max(opacity.sum(), 1)
+    paper = 1 if visible < 0.5 else 0  # what shows through is not of the ink's own colour
+    return brightness * opacity + paper * (1 - opacity)
+
+
+def clearest(picture):
+    """Return the brightness of an opaque PIL image, or its red, green or blue where that varies by half as much again.
+
+    Red on green may be as bright as the green is.
+    """
+    brightness, *colours = (
+        np.asarray(part, dtype=np.float32) / 255 for part in (picture.convert("L"), *picture.convert("RGB").split())
+    )
+    best = max(colours, key=np.std)
+    return best if best.std() > 1.5 * brightness.std() else brightness

@@ -1,6 +1,6 @@
 """Read the digits of one line in a picture: `python -m deploy.picture photo.jpg --number`
 
-Ink falls into pieces (segments.py), more of them than there are digits, and the network says what neighbouring pieces are
+Ink falls into pieces (segments.py), more of them than there are digits; the network says what neighbouring pieces are
 together. Of all ways from the first piece to the last, the one is taken whose digits it is surest of and whose widths
 are usual: "heuristic over-segmentation" (LeCun et al., "Gradient-based learning applied to document recognition", 1998,
 section V).

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import ndimage
 
 import utils
-from deploy import ROOT, load_net, pieces
+from deploy import ROOT, load_net, segments
 from deploy.number import read_number, text_of
 from deploy.pictures import make
 from experiments import bench
@@ -158,7 +158,7 @@ def row_of(name, results):
 def rows_of(net, split):
     """Return a row for each length, each spacing and each paper, and for each spacing when nothing is cut."""
     results = measure(net, split)
-    with mock.patch.object(pieces, "WIDE", math.inf):
+    with mock.patch.object(segments, "WIDE", math.inf):
         uncut = measure(net, split)
     rows = [row_of(f"{n} digit{'s' * (n > 1)}", [one for one in results if one[0] == n]) for n in LENGTHS]
     rows += [row_of(spacing, [one for one in results if one[1] == spacing]) for spacing in SPACINGS]

@@ -44,8 +44,8 @@ def find_ink(brightness):
 def paper_of(ink):
     """Return what is left of `ink` [H, W] when all that is narrower than half of it is gone: paper, shadows and all.
 
-    A shadow in a corner goes on beyond the edge, however narrow the part of it that is seen; ink may touch the edge, too,
-    but no corner.
+    A shadow or a desk goes on beyond the edge of the picture, however narrow the part of it that is seen. It is told
+    from ink that touches the edge by what it takes of it: two corners, or one and a third of the edge.
     """
     size = [min(max(3, max(ink.shape) // 2), side) for side in ink.shape]
     paper = ndimage.grey_opening(ink, size, mode="nearest")
@@ -54,8 +54,9 @@ def paper_of(ink):
     beyond = [(side, side) for side in size]
     dark = ndimage.grey_opening(np.pad(ink, beyond, mode="edge"), size)[size[0] : -size[0], size[1] : -size[1]]
     pieces, _ = ndimage.label(dark > dark.min() + FAINTEST / 2)
-    corners = [n for n in pieces[[0, 0, -1, -1], [0, -1, 0, -1]] if n > 0 and (edge_of(pieces) == n).mean() > 0.2]
-    return np.where(np.isin(pieces, corners), dark, paper)
+    edge, corners = edge_of(pieces), pieces[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()
+    grounds = [n for n in set(corners) - {0} if corners.count(n) >= 2 or (edge == n).mean() > 0.3]
+    return np.where(np.isin(pieces, grounds), dark, paper)
 
 
 def is_light_on_dark(brightness):

@@ -240,9 +240,7 @@ def lay(sheet, kind, generator):
     wood = make.ndimage_blur(generator.normal(0, 1, (height * 3 // 2, width * 3 // 2)), (3, 60))[..., None]
     desk = np.clip(np.array(colour) * (1 + 2 * wood), 0, 1)
     if kind == "dark desk on one side":
-        desk = desk[:height, :width]
-        desk[:, width // 7 :] = sheet[:, : width - width // 7]
-        return desk
+        return np.concatenate([desk[:height, : width // 6], sheet], axis=1)
     turned = [
         ndimage.rotate(part, angle, reshape=True, order=1)
         for angle in [generator.uniform(-8, 8)]

@@ -7,7 +7,7 @@ N ?= 20
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation final elsewhere deploy lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor search seeds ablation final elsewhere pictures deploy lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ final: .venv/installed ## Train the recipe without each of its pieces, on held-o
 
 elsewhere: .venv/installed ## Have the network classify digits that are not from MNIST
 	$(BIN)/python -m experiments.elsewhere
+
+pictures: .venv/installed ## Count which photographs of a digit are read, refused, doubted (some ten minutes)
+	$(BIN)/python -m experiments.shapes
+	$(BIN)/python -m experiments.pictures
 
 deploy: .venv/installed ## Build the ONNX model and the page to draw on from mnist_6k.pt, and time both (with Chromium)
 	$(BIN)/python -m deploy.to_onnx

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from deploy.sheet import cut_out, edge_of
-from deploy.shrink import shrink, split_in_two
+from deploy.pieces import keep_writing
+from deploy.sheet import cut_out
+from deploy.shrink import edge_of, shrink, split_in_two
 
 LONGEST = 320  # pixels: larger pictures are shrunk first, since nothing smaller than a stroke matters
 FAINTEST = 0.08  # of the way from black to white: ink that stands out less is no ink
@@ -38,7 +39,7 @@ def find_ink(brightness):
     full = np.median(ink[ink > threshold])
     if full - floor < FAINTEST:
         raise nothing
-    return without_specks(np.clip((ink - floor) / (full - floor), 0, 1))
+    return keep_writing(np.clip((ink - floor) / (full - floor), 0, 1))
 
 
 def paper_of(ink):
@@ -84,20 +85,6 @@ def split_off_ink(values):
             break
         threshold = split_in_two(above)
     return threshold
-
-
-def without_specks(ink):
-    """Return `ink` without what is smaller than a fiftieth of its largest piece, and without what is near no piece.
-
-    Pieces that touch the edge, such as a scan's dark corners, go too where there is something else to read.
-    """
-    pieces, n = ndimage.label(ink > 0.5, structure=np.ones((3, 3)))
-    areas = ndimage.sum_labels(np.ones_like(ink), pieces, index=range(1, n + 1))
-    inside = ~np.isin(range(1, n + 1), edge_of(pieces))
-    if inside.any() and areas[inside].max() > areas.max() / 3:
-        areas = areas * inside
-    large = 1 + np.flatnonzero(areas >= areas.max() / 50)
-    return ink * ndimage.binary_dilation(np.isin(pieces, large), iterations=2)
 
 
 # --- Ink → 28×28 -----------------------------------------------------------------------------------------------------

@@ -51,11 +51,6 @@ def find_sheet(brightness):
     return None
 
 
-def edge_of(values):
-    """Return the values along the edge of the picture, [2 H + 2 W]."""
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
-
-
 def share_of_rectangle(shape):
     """Return how much of the smallest rectangle around it, however turned, the bool [H, W] `shape` fills."""
     rows, columns = np.nonzero(shape)

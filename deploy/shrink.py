@@ -1,4 +1,4 @@
-"""What finding the sheet and finding the ink share: a smaller picture, and the best split in two."""
+"""What the sheet, the ink and its pieces are found with: a smaller picture, its edge, the best split in two."""
 
 import numpy as np
 from PIL import Image
@@ -23,3 +23,8 @@ def split_in_two(values):
     sums = np.cumsum(counts * centres)
     means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
     return edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)]
+
+
+def edge_of(values):
+    """Return the values along the edge of the picture, [2 H + 2 W]."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

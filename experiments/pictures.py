@@ -13,11 +13,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-import utils
-from deploy import ROOT, load_net
-from deploy.picture import predict
 from deploy.pictures import make
-from experiments import bench, elsewhere
 
 CSV = Path(__file__).resolve().parent / "pictures.csv"
 SCALE = 5  # pixels to the millimetre
@@ -223,7 +219,9 @@ def sheet_of(strokes, setting, generator):
         centre[1] = size[1] - generator.uniform(-0.1, 0.1) * height
     paths = [] if kind == "a scribble" else place(strokes, height, setting["turn"], centre)
     paths += beside(kind, size, (*(centre - shape / 2), *(centre + shape / 2)), pen, generator)
-    scene = make.paint(paper_of(setting["paper"], size, generator), setting["ink"], make.brush(paths, size, pen, generator))
+    scene = make.paint(
+        paper_of(setting["paper"], size, generator), setting["ink"], make.brush(paths, size, pen, generator)
+    )
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     for x, y, radius in spots(kind, size, generator):
         scene[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = (0.16, 0.13, 0.11)

@@ -50,7 +50,7 @@ def paths(digit, generator, tremor=0.0):
 
 
 def brush(paths, size, pen, generator):
-    """Return ink from 0 to 1, float [height, width], where a `pen` pixels wide goes along `paths`, each float [n, 2]."""
+    """Return ink from 0 to 1, float [height, width]: a `pen` pixels wide went along `paths`, each float [n, 2]."""
     canvas = Image.new("L", [4 * n for n in size])
     disc = ImageDraw.Draw(canvas)
     for path in paths:

@@ -1,8 +1,9 @@
 """Which photographs of a digit are read, which refused, which doubted? `make pictures`
 
 Every picture is a sheet of paper with one digit, photographed; one thing at a time is made harder. Half of the digits
-are drawn anew from deploy/pictures/strokes.json, slanted and stretched at random, half are MNIST's test images, thinned to
-a line and drawn with the same pen. All of it is fixed by seeds. A row a factor and level goes to experiments/pictures.csv.
+are drawn anew from deploy/pictures/strokes.json, slanted and stretched at random; half are MNIST's test images, thinned
+to a line and drawn with the same pen. All of it is fixed by seeds. How often ordinary digits are doubted comes after
+it. A row a factor and level goes to experiments/pictures.csv.
 """
 
 import io
@@ -10,10 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy import ndimage
 
+import utils
+from deploy import ROOT, load_net
+from deploy.doubt import doubts_of, probabilities
+from deploy.picture import find_ink, read_picture
 from deploy.pictures import make
+from experiments import bench, elsewhere
 
 CSV = Path(__file__).resolve().parent / "pictures.csv"
 SCALE = 5  # pixels to the millimetre
@@ -164,7 +170,7 @@ def half_plane(size, generator, width):
 
 
 def beside(kind, size, box, pen, generator):
-    """Return what else is drawn with the pen, a list of paths, where the digit fills `box` (left, top, right, bottom)."""
+    """Return what else is drawn, a list of paths, where the digit fills `box`, (left, top, right, bottom)."""
     left, top, right, bottom = box
     height, width = bottom - top, size[0]
     gap = 0.25 * height
@@ -212,7 +218,7 @@ def sheet_of(strokes, setting, generator):
         height = 0.5 * height
     shape = np.ptp(np.concatenate(place(strokes, height, setting["turn"], (0, 0))), axis=0)
     room = np.maximum(np.array(size) - shape - 2 * MARGIN * SCALE, 0)
-    if kind != "nothing":
+    if kind != "nothing" or setting["tilt"]:
         room = room * 0.3
     centre = np.array(size) / 2 + generator.uniform(-0.5, 0.5, 2) * room
     if kind == "half a digit":
@@ -285,3 +291,67 @@ def pictures(changes, test, each=EACH):
                 strokes = traced(image) if kind else drawn(digit, generator)
                 picture = compressed(photograph(strokes, setting, generator), setting["quality"])
                 yield picture, None if setting["beside"] in NO_DIGIT else digit
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+def count(net, pairs):
+    """Return how many of `pairs`, pictures and their digits (None where it is none), are read how, a dictionary."""
+    counts = dict.fromkeys(("n", "right", "refused", "doubted", "wrong_without_a_doubt"), 0)
+    for picture, digit in pairs:
+        counts["n"] += 1
+        try:
+            ink = find_ink(read_picture(picture))
+        except ValueError:
+            counts["refused"] += 1
+            continue
+        right, doubted = int(probabilities(net, [ink]).argmax()) == digit, bool(doubts_of(net, ink))
+        counts["right"] += right
+        counts["doubted"] += doubted
+        counts["wrong_without_a_doubt"] += not right and not doubted
+    return counts
+
+
+def ordinary(test):
+    """Return the pictures that are to be doubted seldom, with their digits: a dictionary of lists by name."""
+    handwritten = [(ImageOps.expand(image, 8), digit) for image, digit in elsewhere.handwritten()]
+    return {
+        "MNIST's test images, every fifth": list(zip(test.images[::5], test.labels[::5].tolist(), strict=True)),
+        "scikit-learn's digits, with a margin": handwritten,
+        f"printed, {len(elsewhere.FONTS)} fonts": elsewhere.printed(),
+        "the pictures of this repository": elsewhere.carried(),
+    }
+
+
+def table(rows):
+    """Return `rows` of the CSV as lines of a table in Markdown: a factor each, or a level where the levels differ."""
+    lines = []
+    for factor in dict.fromkeys(row["factor"] for row in rows):
+        levels = [row for row in rows if row["factor"] == factor]
+        for part in [[level] for level in levels] if factor in {"ordinary", "no single digit"} else [levels]:
+            n, right, *others = (sum(int(row[key]) for row in part) for key in list(part[0])[2:])
+            name = part[0]["level"] if len(part) == 1 else f"{factor}: {', '.join(row['level'] for row in part)}"
+            worst = min(part, key=lambda row: int(row["right"]))
+            if len(part) > 1 and int(worst["right"]) < int(worst["n"]):
+                name += f"; fewest right at {worst['level']}, {worst['right']} of {worst['n']}"
+            right = "–" if factor == "no single digit" else f"{right:,}"
+            lines.append(f"| {' | '.join((name, f'{n:,}', right, *map(str, others)))} |")
+    return lines
+
+
+def main():
+    torch.set_num_threads(1)
+    net, (_, test) = load_net(), utils.load_mnist(ROOT / "data")
+    found = []
+    for factor, levels in FACTORS.items():
+        for level, changes in levels.items():
+            found.append({"factor": factor, "level": level} | count(net, pictures(changes, test)))
+            print(*found[-1].values(), sep=", ", flush=True)
+    found += [{"factor": "ordinary", "level": name} | count(net, pairs) for name, pairs in ordinary(test).items()]
+    bench.write_rows(CSV, found)
+    print(*table(found), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

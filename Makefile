@@ -7,7 +7,7 @@ N ?= 20
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds budget ablation final elsewhere numbers reliability deploy drawing lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor search seeds budget ablation final elsewhere pictures numbers reliability deploy drawing lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ reliability: .venv/installed ## Compare how sure the network is with how often i
 
 numbers: .venv/installed ## Have the network read several digits at a time, written with MNIST's test images
 	$(BIN)/python -m experiments.numbers
+
+pictures: .venv/installed ## Count which photographs of a digit are read, refused, doubted (some ten minutes)
+	$(BIN)/python -m experiments.shapes
+	$(BIN)/python -m experiments.pictures
 
 deploy: .venv/installed ## Build the ONNX model and the page to draw on from mnist_6k.pt, and time both (with Chromium)
 	$(BIN)/python -m deploy.to_onnx

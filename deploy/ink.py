@@ -10,6 +10,10 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
+from deploy.pieces import keep_writing
+from deploy.sheet import cut_out
+from deploy.shrink import edge_of, shrink, split_in_two
+
 LONGEST = 320  # pixels: larger pictures are shrunk first, since nothing smaller than a stroke matters
 FAINTEST = 0.08  # of the way from black to white: ink that stands out less is no ink
 
@@ -28,62 +32,69 @@ def find_ink(brightness):
 def locate_ink(brightness, longest=LONGEST, at_edge=False):
     """Return what `find_ink` does, and which part of the picture it is: left, top, width and height in its pixels.
 
-    That part is shrunk to `longest` pixels at most. For `at_edge` see `without_specks`.
+    That part is shrunk to `longest` pixels at most. For `at_edge` see `pieces.keep_writing`.
     """
+    brightness, (left, top) = cut_out(brightness)
     height, width = brightness.shape
     brightness = shrink(brightness, longest)
-    edge = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
-    paper = np.median(edge)
-    ink = 1 - brightness if paper - brightness.min() > brightness.max() - paper else brightness
-    # The paper, shadows and all, is what is left of a picture when all that is narrower than half of it is gone.
-    size = max(3, max(ink.shape) // 2)
-    ink = ink - ndimage.grey_opening(ink, size=[min(size, side) for side in ink.shape], mode="nearest")
+    ink = brightness if is_light_on_dark(brightness) else 1 - brightness
+    ink = ink - paper_of(ink)
     nothing = ValueError("there is nothing in the image: no ink stands out from the paper")
     if ink.max() < FAINTEST:
         raise nothing
-    threshold = split_in_two(ink)
+    threshold = split_off_ink(ink)
     rest = ink[ink <= threshold]
     noise = 1.4826 * np.median(np.abs(rest - np.median(rest)))  # a standard deviation, whatever the outliers
     floor = np.median(rest) + 3 * noise
     full = np.median(ink[ink > threshold])
     if full - floor < FAINTEST:
         raise nothing
-    return without_specks(np.clip((ink - floor) / (full - floor), 0, 1), at_edge), (0, 0, width, height)
+    return keep_writing(np.clip((ink - floor) / (full - floor), 0, 1), at_edge), (left, top, width, height)
 
 
-def shrink(brightness, longest):
-    """Return `brightness` with its longer side at most `longest` pixels, each the mean of what it covers."""
-    height, width = brightness.shape
-    scale = longest / max(height, width)
-    if scale >= 1:
-        return brightness
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(brightness).resize(size, Image.Resampling.BOX))
+def paper_of(ink):
+    """Return what is left of `ink` [H, W] when all that is narrower than half of it is gone: paper, shadows and all.
 
-
-def split_in_two(values):
-    """Return the threshold that splits `values` best: the largest variance between the parts (Otsu, 1979)."""
-    counts, edges = np.histogram(values, bins=256)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = values.size - below
-    sums = np.cumsum(counts * centres)
-    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    return edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)]
-
-
-def without_specks(ink, at_edge=False):
-    """Return `ink` without what is smaller than a fiftieth of its largest piece, and without what is near no piece.
-
-    Unless `at_edge`, pieces that touch the edge, such as a scan's dark corners, go too where there is something else.
+    A shadow or a desk goes on beyond the edge of the picture, however narrow the part of it that is seen. It is told
+    from ink that touches the edge by what it takes of it: two corners, or one and a third of the edge.
     """
-    pieces, n = ndimage.label(ink > 0.5, structure=np.ones((3, 3)))
-    areas = ndimage.sum_labels(np.ones_like(ink), pieces, index=range(1, n + 1))
-    inside = ~np.isin(range(1, n + 1), np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]]))
-    if not at_edge and inside.any() and areas[inside].max() > areas.max() / 3:
-        areas = areas * inside
-    large = 1 + np.flatnonzero(areas >= areas.max() / 50)
-    return ink * ndimage.binary_dilation(np.isin(pieces, large), iterations=2)
+    size = [min(max(3, max(ink.shape) // 2), side) for side in ink.shape]
+    paper = ndimage.grey_opening(ink, size, mode="nearest")
+    if np.ptp(edge_of(ink)) < FAINTEST:
+        return paper
+    beyond = [(side, side) for side in size]
+    dark = ndimage.grey_opening(np.pad(ink, beyond, mode="edge"), size)[size[0] : -size[0], size[1] : -size[1]]
+    pieces, _ = ndimage.label(dark > dark.min() + FAINTEST / 2)
+    edge, corners = edge_of(pieces), pieces[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()
+    grounds = [n for n in set(corners) - {0} if corners.count(n) >= 2 or (edge == n).mean() > 0.3]
+    return np.where(np.isin(pieces, grounds), dark, paper)
+
+
+def is_light_on_dark(brightness):
+    """Return whether what stands out of its surroundings, half the picture wide, is brighter than they are.
+
+    Their median is the brightness of the paper, in shadow or not, as long as less than half of them is ink.
+    """
+    small = shrink(brightness, 48)
+    paper = ndimage.median_filter(small, size=[side // 2 | 1 for side in small.shape], mode="nearest")
+    paper = Image.fromarray(paper).resize(brightness.shape[::-1], Image.Resampling.BILINEAR)
+    off = brightness - np.asarray(paper)
+    return (np.maximum(off, 0) ** 2).sum() > (np.minimum(off, 0) ** 2).sum()
+
+
+def split_off_ink(values):
+    """Return the threshold above which `values` are ink, not what is left of shadows.
+
+    Where a shadow is much larger than the ink, the best split is between paper and shadow. Then what lies above it is
+    mostly shadow, far from the darkest ink, and is split again.
+    """
+    threshold, darkest = split_in_two(values), np.quantile(values, 0.9999)
+    for _ in range(3):
+        above = values[values > threshold]
+        if np.median(above) > 0.35 * darkest:
+            break
+        threshold = split_in_two(above)
+    return threshold
 
 
 # --- Ink → 28×28 -----------------------------------------------------------------------------------------------------

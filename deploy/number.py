@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import utils
-from deploy.decode import read_picture
+from deploy.decode import full_size, read_picture
 from deploy.ink import center_ink, locate_ink
 from deploy.segments import find_pieces
 
@@ -41,7 +41,10 @@ def read_number(model, image):
     be shown, turned as the camera says. Commas, minus signs, and a frame around the number are left out. Raises what
     `predict` raises, and ValueError where there are two lines.
     """
-    ink, where = locate_ink(read_picture(image), LONGEST, at_edge=True)
+    brightness = read_picture(image)
+    full, _ = full_size(image)
+    ink, part = locate_ink(brightness, LONGEST, at_edge=True)
+    where = [length * full / brightness.shape[1] for length in part]
     labels, pieces, height = find_pieces(ink)
     spans = find_spans(pieces, height)
     parts = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
@@ -58,13 +61,12 @@ def text_of(digits):
 
 
 def box_of(part, where):
-    """Return the box of the ink in `part` [h, w], in pixels of the picture, for `where` see `locate_ink`."""
+    """Return the box of the ink in `part` [h, w], which lies in the picture at `where`: left, top, width, height."""
     left, top, width, height = where
     rows, columns = (np.flatnonzero((part > 0.1).any(axis=axis)) for axis in (1, 0))
     across, down = width / part.shape[1], height / part.shape[0]
-    ends = (columns[-1] + 1) * across, (rows[-1] + 1) * down
-    starts = left + math.floor(columns[0] * across), top + math.floor(rows[0] * down)
-    return *starts, left + math.ceil(ends[0]), top + math.ceil(ends[1])
+    starts = math.floor(left + columns[0] * across), math.floor(top + rows[0] * down)
+    return *starts, math.ceil(left + (columns[-1] + 1) * across), math.ceil(top + (rows[-1] + 1) * down)
 
 
 # --- Pieces → digits -------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Read the digit in a picture of any kind: `python -m deploy.picture photo.jpg`
 
 A picture is brought into the form that MNIST's digits have, in three steps: `read_picture` (decode.py) turns it into
-brightness, `find_ink` (ink.py) into ink on nothing, and `center_ink` (ink.py) into 28×28.
+brightness, `find_ink` (ink.py) into ink on nothing, and `center_ink` (ink.py) into 28×28. What speaks against the
+answer is looked for in doubt.py.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 import utils
 from deploy import load_net
 from deploy.decode import open_picture, read_picture
+from deploy.doubt import doubts_of, probabilities
 from deploy.ink import center_ink, find_ink
 from deploy.number import read_number, text_of
 
@@ -17,14 +19,23 @@ from deploy.number import read_number, text_of
 def predict(model, image):
     """Return the probabilities of the ten digits for one picture, float32 [10] on the CPU.
 
-    `image` is a path, a PIL image, or an array or tensor: bool, uint8, uint16, or float from 0 to 1, as [H, W],
-    [1, H, W], [1, 1, H, W] or [H, W, 1 to 4]. Any size, colour, transparency, dark on light or light on dark, with some
-    shadow and grain; but the paper is to fill the picture, and what is on it is read as one digit, whatever it is.
-    Raises ValueError where it is no picture or there is nothing in it, and OSError where the file cannot be read.
+    `image` is a path, an open binary file, a PIL image, or an array or tensor: bool, uint8, uint16, or float from 0 to
+    1, as [H, W], [1, H, W], [1, 1, H, W], [3, H, W] or [H, W, 1 to 4]. Any size, colour, transparency, dark on light or
+    light on dark, with shadows and grain, on a sheet that fills the picture or lies on a desk. What is written there is
+    read as one digit, whatever it is: see `doubts`. Raises ValueError where it is no picture or there is nothing in it,
+    and OSError where the file cannot be read.
     """
-    pixels = center_ink(find_ink(read_picture(image)))
-    device = next(model.parameters()).device
-    return utils.compute_logits(model, pixels.to(device)).softmax(dim=1)[0].cpu()
+    return probabilities(model, [find_ink(read_picture(image))])[0]
+
+
+def doubts(model, image):
+    """Return what speaks against the answer of `predict`, a list of short sentences; empty where nothing does.
+
+    Each says what is unlike MNIST's digits: several pieces side by side, ink at the edge, strokes far too thick or
+    thin, too many loops, an answer that does not hold when the picture is turned a little. `image` and the errors
+    raised are those of `predict`. An answer without a doubt may be wrong all the same.
+    """
+    return doubts_of(model, find_ink(read_picture(image)))
 
 
 # --- To look at ------------------------------------------------------------------------------------------------------
@@ -41,7 +52,7 @@ def plot_reading(model, paths):
         utils.show_image(column[2], pixels)
         for axis in column[:2]:
             axis.set(xticks=[], yticks=[])
-        chances = 100 * predict(model, path)
+        chances = 100 * probabilities(model, [ink])[0]
         colours = [utils.ORANGE if digit == chances.argmax() else utils.BLUE for digit in range(10)]
         column[3].bar(range(10), chances.tolist(), color=colours)
         column[3].set(xticks=range(10), ylim=(0, 100), xlabel="digit")
@@ -53,28 +64,29 @@ def plot_reading(model, paths):
     return figure
 
 
-def read_one(net, path):
-    """Return the digit in the picture `path` and how sure `net` is, text."""
-    probabilities = predict(net, path)
-    digit = int(probabilities.argmax())
-    return f"{digit}, {probabilities[digit]:.1%} sure"
+def tell_digit(net, picture):
+    """Return the digit in `picture`, how sure `net` is, and what speaks against it, text."""
+    ink = find_ink(picture)
+    chances = probabilities(net, [ink])[0]
+    found = "".join(f"; but {doubt}" for doubt in doubts_of(net, ink))
+    return f"{int(chances.argmax())}, {chances.max():.1%} sure{found}"
 
 
-def read_all(net, path):
-    """Return the digits in the picture `path`, and how sure `net` is of the one that it is least sure of, text."""
-    digits = read_number(net, path)
+def tell_number(net, picture):
+    """Return the digits in `picture`, and how sure `net` is of the one that it is least sure of, text."""
+    digits = read_number(net, picture)
     return f"{text_of(digits)}, {min(float(digit.probabilities.max()) for digit in digits):.1%} sure of the least sure"
 
 
 def main():
-    """Print what each picture named on the command line shows; return 1 where one could not be read, else 0."""
+    """Print what each picture named on the command line shows, and doubts; return 1 where one was not read, else 0."""
     parser = argparse.ArgumentParser(description="Read the digit in a picture.")
     parser.add_argument("picture", nargs="+", help="files that hold a picture of one digit each")
     parser.add_argument("--number", action="store_true", help="read several digits, from left to right")
     options, net, failed = parser.parse_args(), load_net(), 0
     for path in options.picture:
         try:
-            verdict = read_all(net, path) if options.number else read_one(net, path)
+            verdict = (tell_number if options.number else tell_digit)(net, read_picture(path))
         except (OSError, ValueError) as error:
             sentence = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
             print(sentence if path in sentence else f"{path}: {sentence}", file=sys.stderr)

@@ -34,14 +34,29 @@ def draw(digit, size, pen, where, generator, tremor=0.0):
     `size` is (width, height), and `where` (left, top, side) is the square in it that the digit's strokes go into.
     """
     left, top, side = where
-    canvas = Image.new("L", [4 * n for n in size])
-    brush = ImageDraw.Draw(canvas)
+    return brush(
+        (np.array([left, top]) + points * side / 280 for points in paths(digit, generator, tremor)),
+        size,
+        pen,
+        generator,
+    )
+
+
+def paths(digit, generator, tremor=0.0):
+    """Yield the strokes of `digit` one after the other, each float [n, 2] in pixels of 280×280."""
     for stroke in STROKES[digit]:
         points = smooth(stroke)
-        wander = np.cumsum(generator.normal(0, tremor, points.shape), axis=0)
-        for x, y in 4 * (np.array([left, top]) + (points + wander) * side / 280):
+        yield points + np.cumsum(generator.normal(0, tremor, points.shape), axis=0)
+
+
+def brush(paths, size, pen, generator):
+    """Return ink from 0 to 1, float [height, width]: a `pen` pixels wide went along `paths`, each float [n, 2]."""
+    canvas = Image.new("L", [4 * n for n in size])
+    disc = ImageDraw.Draw(canvas)
+    for path in paths:
+        for x, y in 4 * path:
             radius = 2 * pen * generator.uniform(0.85, 1.15)
-            brush.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
+            disc.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
     return np.asarray(canvas.resize(size, Image.Resampling.BOX), dtype=float) / 255
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deploy import ink
+from deploy import ink, shrink
 from deploy.pictures import make
 
 
@@ -35,4 +35,4 @@ def test_the_box_is_20_and_its_centre_of_mass_in_the_middle(digit):
 
 def test_otsu_splits_between_two_heaps():
     values = np.concatenate([np.random.default_rng(0).normal(0.2, 0.02, 900), np.full(100, 0.8)])
-    assert 0.25 < ink.split_in_two(values) < 0.8
+    assert 0.25 < shrink.split_in_two(values) < 0.8

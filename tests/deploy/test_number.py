@@ -75,6 +75,32 @@ def test_boxes_are_in_pixels_of_the_picture_however_large_it_is():
         np.testing.assert_allclose(20 * np.array(one.box), other.box, atol=40)
 
 
+@pytest.mark.parametrize("kind", ["path", "open file", "array", "channels first"])
+def test_boxes_are_in_pixels_of_a_large_picture_of_any_kind(tmp_path, kind):
+    small = Image.fromarray(np.uint8(255 * (1 - draw(4, 0, 7))))
+    large = small.resize([20 * n for n in small.size], Image.Resampling.BICUBIC)
+    path = tmp_path / "large.jpg"
+    large.save(path, quality=95)
+    expected = [20 * np.array(digit.box) for digit in read_number(net(), small)]
+    with path.open("rb") as file:
+        pixels = np.asarray(large.convert("RGB"))
+        image = {"path": path, "open file": file, "array": pixels, "channels first": pixels.transpose(2, 0, 1)}[kind]
+        found = read_number(net(), image)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other.box, atol=40)
+
+
+def test_boxes_of_a_number_on_a_sheet_on_a_desk_are_in_the_whole_picture():
+    paper = 0.95 * (1 - draw(4, 0, 7))
+    desk = np.full([2 * n for n in paper.shape], 0.25, dtype=np.float32)
+    top, left = (n // 2 for n in paper.shape)
+    desk[top : top + paper.shape[0], left : left + paper.shape[1]] = paper
+    alone, there = read_number(net(), paper), read_number(net(), desk)
+    assert text_of(there) == text_of(alone) == "407"
+    for one, other in zip(alone, there, strict=True):
+        np.testing.assert_allclose(np.array(one.box) + np.array([left, top, left, top]), other.box, atol=3)
+
+
 def test_boxes_are_in_the_picture_as_it_is_to_be_shown(tmp_path):
     upright = Image.fromarray(np.uint8(255 * (1 - draw(4, 0, 7))))
     exif = Image.Exif()

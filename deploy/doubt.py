@@ -1,0 +1,50 @@
+"""What speaks against an answer? A network that knows ten digits takes all for one of them, and is often sure of it."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+import utils
+from deploy.ink import center_ink
+from deploy.shape import measure
+from deploy.shrink import edge_of
+
+# What one in a thousand of MNIST's training images exceeds, and one in a thousand falls below (experiments/shapes.csv).
+LARGEST = {"stroke": 6.02, "width": 1.82, "loops": 3, "beside": 0.45}
+THINNEST = 1.23
+TURN = 8  # degrees
+FIRM = 0.75  # the answer's mean probability over the picture as it is and turned to either side
+
+
+def doubts_of(model, ink):
+    """Return what speaks against `ink`, float [H, W] from 0 to 1, being one digit that `model` knows: short sentences.
+
+    A thin line becomes a digit as MNIST has them better than a thick one does, so a third of MNIST's width is allowed.
+    """
+    shape = measure(ink)
+    mean = probabilities(model, [turned(ink, angle) for angle in (0, -TURN, TURN)])
+    digit = mean[0].argmax()
+    firm = float(mean[:, digit].mean())
+    found = {
+        "there are several pieces of ink side by side: it may be more than one digit": (
+            shape["beside"] > LARGEST["beside"] or shape["width"] > LARGEST["width"]
+        ),
+        "ink touches the edge: a part of the digit may be missing": bool((edge_of(ink) > 0.5).any()),
+        "the strokes are thicker than those of a digit": shape["stroke"] > LARGEST["stroke"],
+        "the strokes are very thin for the height of the digit": shape["stroke"] < THINNEST / 3,
+        "there are more loops than a digit has": shape["loops"] > LARGEST["loops"],
+        f"turned by {TURN}° to either side, it is read as {digit} with {firm:.0%} at the mean": firm < FIRM,
+    }
+    return [sentence for sentence, holds in found.items() if holds]
+
+
+def probabilities(model, inks):
+    """Return the probabilities of the ten digits for each of `inks`, float [H, W] from 0 to 1: float32 [N, 10]."""
+    pixels = torch.cat([center_ink(ink) for ink in inks]).to(next(model.parameters()).device)
+    return utils.compute_logits(model, pixels).softmax(dim=1).cpu()
+
+
+def turned(ink, angle):
+    """Return `ink` [H, W] turned left by `angle` degrees, on a larger ground where it is needed."""
+    padded = np.pad(ink, max(ink.shape) // 4).astype(np.float32)
+    return np.clip(np.asarray(Image.fromarray(padded).rotate(angle, Image.Resampling.BILINEAR)), 0, 1)

@@ -1,6 +1,5 @@
 """A picture of any kind → brightness: what files, PIL images, arrays and tensors have in common."""
 
-import contextlib
 import os
 import warnings
 
@@ -63,9 +62,11 @@ def open_picture(file):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are shrunk below
             opened = Image.open(file)
-        with opened if opened.fp is not file else contextlib.nullcontext():
+        with opened:
             opened.draft(None, (LONGEST, LONGEST))  # where the format allows it, JPEG, only so much is decoded
-            return ImageOps.exif_transpose(opened)  # phones store how they were held, and not the picture turned
+            opened.load()
+            ImageOps.exif_transpose(opened, in_place=True)  # phones store how they were held, not the picture turned
+            return opened
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if getattr(error, "filename", None) is not None:  # from opening it; what Pillow raises names no file
             raise

@@ -9,8 +9,8 @@ from deploy.ink import center_ink
 from deploy.shape import measure
 from deploy.shrink import edge_of
 
-# What one in a thousand of MNIST's training images exceeds, and one in a thousand falls below (experiments/shapes.csv).
-LARGEST = {"stroke": 6.02, "width": 1.82, "loops": 3, "beside": 0.45}
+# What a thousandth of MNIST's training images exceeds, and a thousandth falls below (experiments/shapes.csv).
+LARGEST = {"stroke": 6.02, "width": 1.82, "loops": 3, "beside": 0.45, "apart": 0.29}
 THINNEST = 1.23
 TURN = 8  # degrees
 FIRM = 0.75  # the answer's mean probability over the picture as it is and turned to either side
@@ -19,7 +19,7 @@ FIRM = 0.75  # the answer's mean probability over the picture as it is and turne
 def doubts_of(model, ink):
     """Return what speaks against `ink`, float [H, W] from 0 to 1, being one digit that `model` knows: short sentences.
 
-    A thin line becomes a digit as MNIST has them better than a thick one does, so a third of MNIST's width is allowed.
+    The limits are those of MNIST's digits, but strokes may be a third as thick, since thin ones are read well enough.
     """
     shape = measure(ink)
     mean = probabilities(model, [turned(ink, angle) for angle in (0, -TURN, TURN)])
@@ -29,6 +29,8 @@ def doubts_of(model, ink):
         "there are several pieces of ink side by side: it may be more than one digit": (
             shape["beside"] > LARGEST["beside"] or shape["width"] > LARGEST["width"]
         ),
+        "there are pieces of ink far from each other: not all may belong to the digit": shape["apart"]
+        > LARGEST["apart"],
         "ink touches the edge: a part of the digit may be missing": bool((edge_of(ink) > 0.5).any()),
         "the strokes are thicker than those of a digit": shape["stroke"] > LARGEST["stroke"],
         "the strokes are very thin for the height of the digit": shape["stroke"] < THINNEST / 3,

@@ -15,7 +15,8 @@ def measure(ink):
 
     `stroke` is how wide the strokes are, in pixels of MNIST's box of 20×20. `width` is the box's width over its height.
     `loops` is how many areas the ink encloses. `beside` is how high the next piece beside the largest one is, as a
-    share of the higher of the two; 0 where there is none.
+    share of the higher of the two, and `apart` how far a piece is at the most from the next one, as a share of the
+    box's longer side; both are 0 where there is one piece alone.
     """
     rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
@@ -25,11 +26,13 @@ def measure(ink):
     # In a stroke of width w the mean distance to its edge is a quarter of w.
     stroke = 4 * ndimage.distance_transform_edt(shape)[shape].mean() * BOX / max(shape.shape)
     whole = ndimage.binary_dilation(shape, EIGHT, iterations=max(shape.shape) // 80)  # thin strokes may have gaps
+    pieces, _ = ndimage.label(whole, structure=EIGHT)
     return {
         "stroke": float(stroke),
         "width": cropped.shape[1] / cropped.shape[0],
         "loops": float(loops(whole)),
-        "beside": beside(whole),
+        "beside": beside(pieces),
+        "apart": apart(pieces) / max(shape.shape),
     }
 
 
@@ -39,19 +42,34 @@ def loops(shape):
     return int((areas >= (max(shape.shape) / 40) ** 2).sum())
 
 
-def beside(shape):
+def beside(pieces):
     """Return how high the highest piece beside the largest one is, as a share of the higher of the two, or 0.
 
-    Beside it is what shares less than a third of its own columns with it.
+    Beside it is what shares less than a third of its own columns with it. `pieces` is int [H, W], 0 where no ink is.
     """
-    pieces, _ = ndimage.label(shape, structure=EIGHT)
-    first = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    first = np.argmax(np.bincount(pieces.ravel())[1:])
     boxes = ndimage.find_objects(pieces)
-    (top, left), (bottom, right) = ((part.start for part in boxes[first - 1]), (part.stop for part in boxes[first - 1]))
+    rows_of_first, columns_of_first = boxes[first]
     share = 0.0
-    for rows, columns in (box for i, box in enumerate(boxes, start=1) if i != first):
-        common = min(right, columns.stop) - max(left, columns.start)
+    for rows, columns in (box for i, box in enumerate(boxes) if i != first):
+        common = min(columns_of_first.stop, columns.stop) - max(columns_of_first.start, columns.start)
         if common < (columns.stop - columns.start) / 3:
-            heights = sorted((rows.stop - rows.start, bottom - top))
-            share = max(share, heights[0] / heights[1])
+            lower, higher = sorted(part.stop - part.start for part in (rows, rows_of_first))
+            share = max(share, lower / higher)
     return share
+
+
+def apart(pieces, most=10):
+    """Return how far a piece is from the next one at the most, in pixels, or 0. Only the `most` largest are asked.
+
+    `pieces` is int [H, W], 0 where no ink is.
+    """
+    areas = np.bincount(pieces.ravel())[1:]
+    largest = 1 + np.argsort(-areas)[:most]
+    if len(largest) < 2:
+        return 0.0
+    others = pieces > 0
+    return max(
+        float(ndimage.distance_transform_edt(~(others & (pieces != number)))[pieces == number].min())
+        for number in largest
+    )

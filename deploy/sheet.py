@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from deploy.shrink import shrink, split_in_two
 
-SMALLEST = 0.2  # of the picture: what is smaller is no sheet
+SMALLEST = 0.15  # of the picture: what is smaller is no sheet
 STRAIGHT = 0.88  # of the smallest rectangle around it a sheet fills, in perspective; a disc fills 0.79
 STANDS_OUT = 0.1  # of the way from black to white: so much brighter or darker than the desk a sheet is
 

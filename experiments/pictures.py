@@ -331,10 +331,10 @@ def table(rows):
         levels = [row for row in rows if row["factor"] == factor]
         for part in [[level] for level in levels] if factor in {"ordinary", "no single digit"} else [levels]:
             n, right, *others = (sum(int(row[key]) for row in part) for key in list(part[0])[2:])
-            name = part[0]["level"] if len(part) == 1 else f"{factor}: {', '.join(row['level'] for row in part)}"
+            name = part[0]["level"] if len(part) == 1 else f"{factor}: {' · '.join(row['level'] for row in part)}"
             worst = min(part, key=lambda row: int(row["right"]))
             if len(part) > 1 and int(worst["right"]) < int(worst["n"]):
-                name += f"; fewest right at {worst['level']}, {worst['right']} of {worst['n']}"
+                name += f" (fewest right: {worst['level']}, {worst['right']} of {worst['n']})"
             right = "–" if factor == "no single digit" else f"{right:,}"
             lines.append(f"| {' | '.join((name, f'{n:,}', right, *map(str, others)))} |")
     return lines

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from deploy.shrink import shrink, split_in_two
 
-SMALLEST = 0.15  # of the picture: what is smaller is no sheet
+SMALLEST = 0.2  # of the picture: what is smaller is no sheet
 STRAIGHT = 0.88  # of the smallest rectangle around it a sheet fills, in perspective; a disc fills 0.79
 STANDS_OUT = 0.1  # of the way from black to white: so much brighter or darker than the desk a sheet is
 
@@ -21,11 +21,15 @@ def cut_out(brightness):
     if sheet is None:
         return brightness, (0, 0)
     sheet = ndimage.binary_erosion(sheet)  # its edge may be half a pixel off, and cast a shadow
+    if not sheet.any():
+        return brightness
     nearest = ndimage.distance_transform_edt(~sheet, return_distances=False, return_indices=True)
     paper = small[tuple(nearest)]
     size = brightness.shape[::-1]
     inside = np.asarray(Image.fromarray(sheet.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)) > 0.75
     paper = np.asarray(Image.fromarray(paper).resize(size, Image.Resampling.BILINEAR))
+    if not inside.any():
+        return brightness
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     return np.where(inside, brightness, paper)[part], (columns[0], rows[0])

@@ -1,5 +1,6 @@
 """What test files share by import: the repository's folder, small networks and trainers, a hand that draws."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def make_trainer(split, steps=20, **recipe):
     trainer.affines.copy_(utils.random_affines(len(split.labels), strength=0))
     trainer.lr.copy_(trainer.rates.max(dim=0).values)
     return trainer
+
+
+@functools.cache
+def photographs(factor, level):
+    """Return the pictures of a level of experiments/pictures.py with their digits, a list."""
+    from experiments import pictures
+
+    _, test = utils.load_mnist(ROOT / "data")
+    return list(pictures.pictures(pictures.FACTORS[factor][level], test))
 
 
 class Hostile:

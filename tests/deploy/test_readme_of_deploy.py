@@ -7,7 +7,7 @@ import torch
 from shared import ROOT
 
 from deploy import load_net, page, to_onnx
-from experiments import elsewhere, numbers, study
+from experiments import elsewhere, numbers, pictures, study
 from experiments import page as page_speed
 from training.augmentation import MEAN, STD, normalize
 
@@ -61,3 +61,12 @@ def test_its_onnx_lines_run_as_they_stand(monkeypatch):
     expected = load_net()(normalize(torch.zeros(1, 1, 28, 28, dtype=torch.uint8)))
     assert names["logits"].dtype == "float32"
     assert names["logits"] == pytest.approx(expected.detach().numpy(), abs=1e-4)
+
+
+def test_the_photographs_are_those_of_the_csv():
+    rows = study.read(pictures.CSV)
+    assert [(row["factor"], row["level"]) for row in rows if row["factor"] != "ordinary"] == [
+        (factor, level) for factor, levels in pictures.FACTORS.items() for level in levels
+    ]
+    assert sum(int(row["n"]) for row in rows if row["factor"] != "ordinary") >= 500
+    assert "\n".join(pictures.table(rows)) in README

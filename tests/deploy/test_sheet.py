@@ -37,15 +37,18 @@ def test_a_sheet_is_cut_out_and_the_desk_becomes_paper():
     picture = np.full((90, 120), 0.2, np.float32)
     picture[20:80, 15:105] = 0.9
     picture[40:60, 60:62] = 0.1
-    cut = sheet.cut_out(picture)
+    cut, (left, top) = sheet.cut_out(picture)
     assert cut.size < picture.size
+    assert (left, top) == (pytest.approx(15, abs=3), pytest.approx(20, abs=3))
     assert cut.min() == pytest.approx(0.1, abs=0.01)  # what is written is there
     assert np.quantile(cut, 0.05) > 0.8  # and the desk is not
 
 
 def test_a_picture_that_is_all_paper_stays_as_it_is():
     picture = np.random.default_rng(0).uniform(0.8, 0.9, (90, 120)).astype(np.float32)
-    assert sheet.cut_out(picture) is picture
+    cut, begin = sheet.cut_out(picture)
+    assert cut is picture
+    assert begin == (0, 0)
 
 
 def test_no_digit_is_taken_for_a_sheet(mnist):
@@ -58,4 +61,4 @@ def test_no_digit_is_taken_for_a_sheet(mnist):
 def test_a_picture_of_any_shape_is_looked_at(size):
     halves = np.zeros(size, np.float32)
     halves[: size[0] // 2 + 1, : size[1] // 2 + 1] = 1
-    assert sheet.cut_out(halves).size > 0
+    assert sheet.cut_out(halves)[0].size > 0

@@ -63,7 +63,8 @@ def open_picture(file):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are shrunk below
             opened = Image.open(file)
         with opened:
-            opened.draft(None, (LONGEST, LONGEST))  # where the format allows it, JPEG, only so much is decoded
+            needed = [max(1, LONGEST * side // max(opened.size)) for side in opened.size]
+            opened.draft(None, needed)  # where the format allows it, JPEG, only so much is decoded
             opened.load()
             ImageOps.exif_transpose(opened, in_place=True)  # phones store how they were held, not the picture turned
             return opened

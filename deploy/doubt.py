@@ -10,8 +10,8 @@ from deploy.shape import measure
 from deploy.shrink import edge_of
 
 # What a thousandth of MNIST's training images exceeds, and a thousandth falls below (experiments/shapes.csv).
-LARGEST = {"stroke": 6.02, "width": 1.82, "loops": 3, "beside": 0.45, "apart": 0.29}
-THINNEST = 1.23
+LARGEST = {"stroke": 6.63, "width": 1.82, "loops": 3, "beside": 0.45, "apart": 0.31}
+THINNEST = 1.35
 TURN = 8  # degrees
 FIRM = 0.73  # the answer's mean probability as it is and turned to either side: a hundredth of them fall below
 
@@ -19,8 +19,8 @@ FIRM = 0.73  # the answer's mean probability as it is and turned to either side:
 def doubts_of(model, ink):
     """Return what speaks against `ink`, float [H, W] from 0 to 1, being one digit that `model` knows: short sentences.
 
-    The limits are those of MNIST's digits, but strokes may be a third as thick as its thinnest: pens are finer, and such
-    strokes are still read.
+    The limits are those of MNIST's digits, but strokes may be a third as thick as its thinnest: pens are finer, and
+    such strokes are still read.
     """
     shape = measure(ink)
     digit, firm = firmness(model, ink)

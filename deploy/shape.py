@@ -20,26 +20,26 @@ def measure(ink):
     """
     rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    scale = max(1, HEIGHT / max(cropped.shape))
-    size = [max(1, round(scale * side)) for side in cropped.shape[::-1]]
+    side = max(HEIGHT, *cropped.shape)
+    size = [max(1, round(side * n / max(cropped.shape))) for n in cropped.shape[::-1]]
     shape = np.pad(np.asarray(Image.fromarray(cropped).resize(size, Image.Resampling.BILINEAR)) > 0.5, 8)
     # In a stroke of width w the mean distance to its edge is a quarter of w.
-    stroke = 4 * ndimage.distance_transform_edt(shape)[shape].mean() * BOX / max(shape.shape)
-    whole = ndimage.binary_dilation(shape, EIGHT, iterations=max(shape.shape) // 80)  # thin strokes may have gaps
+    stroke = 4 * ndimage.distance_transform_edt(shape)[shape].mean() * BOX / side
+    whole = ndimage.binary_dilation(shape, EIGHT, iterations=side // 80)  # thin strokes may have gaps
     pieces, _ = ndimage.label(whole, structure=EIGHT)
     return {
         "stroke": float(stroke),
         "width": cropped.shape[1] / cropped.shape[0],
-        "loops": float(loops(whole)),
+        "loops": float(loops(whole, smallest=(side / 40) ** 2)),
         "beside": beside(pieces),
-        "apart": apart(pieces) / max(shape.shape),
+        "apart": apart(pieces) / side,
     }
 
 
-def loops(shape):
-    """Return how many areas the bool [H, W] `shape` encloses, those left out that are tiny."""
+def loops(shape, smallest):
+    """Return how many areas of at least `smallest` pixels the bool [H, W] `shape` encloses."""
     areas = np.bincount(ndimage.label(~shape)[0].ravel())[2:]  # after the shape and what is around it
-    return int((areas >= (max(shape.shape) / 40) ** 2).sum())
+    return int((areas >= smallest).sum())
 
 
 def beside(pieces):

@@ -81,7 +81,8 @@ def test_the_limits_are_those_of_mnist_s_training_images():
 
 
 def test_the_csv_is_what_the_training_images_are_like(mnist):
-    sample = [shapes.measure(image / np.float32(255)) for image in mnist[0].images[::100, 0].cpu().numpy()]
+    drawn = np.random.default_rng(0).choice(len(mnist[0].images), 1500, replace=False)
+    sample = [shapes.measure(image / np.float32(255)) for image in mnist[0].images[drawn, 0].cpu().numpy()]
     for row in study.read(shapes.CSV):
         values = [shape.get(row["measure"]) for shape in sample]
         if None not in values:  # all but "firm", which takes the network
@@ -115,7 +116,7 @@ def test_the_command_prints_doubts_beside_the_answer_and_ends_well(net, capsys, 
 def test_a_bar_is_as_thick_as_it_is_drawn(pen, size):
     ink = np.zeros((size + 40, size + 40))
     ink[20:-20, 50 : 50 + pen * size // 200] = 1
-    assert shapes.measure(ink)["stroke"] == pytest.approx(20 * pen / 200, rel=0.15)
+    assert shapes.measure(ink)["stroke"] == pytest.approx(20 * pen / 200, abs=0.25)  # half a pixel, or one
 
 
 def test_loops_and_distances_are_counted():

@@ -31,11 +31,15 @@ def without_weight_decay(model, lr):
     return optimizers
 
 
+EVEN = {"strength": (0.875, 0.875)}
 LINES = {
     "recipe": {},
     "without weight decay": {"optimizers": without_weight_decay},
-    "without annealing": {"strength": (0.875, 0.875)},
-} | {f"sgd {peak}": {"optimizers": sgd, "lr": peak} for peak in PEAKS}
+    "without annealing": EVEN,
+    "without annealing, without weight decay": EVEN | {"optimizers": without_weight_decay},
+}
+LINES |= {f"sgd {peak}": {"optimizers": sgd, "lr": peak} for peak in PEAKS}
+LINES |= {f"without annealing, sgd {peak}": EVEN | {"optimizers": sgd, "lr": peak} for peak in PEAKS}
 
 
 def work(run):
@@ -59,13 +63,33 @@ def best_peak(rows):
     return max(PEAKS, key=late)
 
 
-def readings(rows, metric):
-    """Return every line's `metric` from `rows`: line → seed → value.
+def steps(rows):
+    """Return the smaller recipes in the order in which pieces go: lines of the file. SGD has no AdamW to decay."""
+    return [
+        "without annealing",
+        "without annealing, without weight decay",
+        f"without annealing, sgd {best_peak(rows)}",
+    ]
 
-    "accuracy" is the mean over epochs 10 to 15, in percent; "loss" is that after epoch 15. "without Muon" is SGD at its
-    best peak, and "without averaging" the recipe read with the weights being trained.
+
+def read_line(rows, line, weights, metric):
+    """Return `metric` of one line of the file, read with the "validation" or "current" weights: seed → value.
+
+    "accuracy" is the mean over epochs 10 to 15, in percent; "loss" is that after epoch 15.
     """
     first = 10 if metric == "accuracy" else study.EPOCHS
+    found = {}
+    for row in rows:
+        if row["line"] == line and int(row["seed"]) in SEEDS and int(row["epoch"]) >= first:
+            found.setdefault(int(row["seed"]), []).append(float(row[f"{weights}_{metric}"]))
+    return {seed: statistics.mean(values) for seed, values in found.items()}
+
+
+def readings(rows, metric):
+    """Return every line's `metric` from `rows`, as `read_line` reads it: line → seed → value.
+
+    "without Muon" is SGD at its best peak, and "without averaging" the recipe read with the weights being trained.
+    """
     sources = {
         "recipe": ("recipe", "validation"),
         "without Muon": (f"sgd {best_peak(rows)}", "validation"),
@@ -73,12 +97,7 @@ def readings(rows, metric):
         "without annealing": ("without annealing", "validation"),
         "without weight decay": ("without weight decay", "validation"),
     }
-    found = {line: {} for line in sources}
-    for line, (source, weights) in sources.items():
-        for row in rows:
-            if row["line"] == source and int(row["seed"]) in SEEDS and int(row["epoch"]) >= first:
-                found[line].setdefault(int(row["seed"]), []).append(float(row[f"{weights}_{metric}"]))
-    return {line: {seed: statistics.mean(values) for seed, values in by.items()} for line, by in found.items()}
+    return {line: read_line(rows, source, weights, metric) for line, (source, weights) in sources.items()}
 
 
 def comparisons(rows):
@@ -111,6 +130,29 @@ def tell(rows):
     return "\n".join(lines)
 
 
+def confirmations(rows):
+    """Return each smaller recipe's `Difference` to the recipe, at 95 %: step → metric → difference."""
+    return {
+        step: {
+            metric: paired.compare(*(read_line(rows, line, "validation", metric) for line in (step, "recipe")))
+            for metric in ("accuracy", "loss")
+        }
+        for step in steps(rows)
+    }
+
+
+def tell_steps(rows):
+    """Return the confirmations as the table of experiments/README.md."""
+    lines = []
+    for step, found in confirmations(rows).items():
+        accuracy, loss = found["accuracy"], found["loss"]
+        lines.append(
+            f"| {step} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) "
+            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) |"
+        )
+    return "\n".join(lines)
+
+
 def plot(rows):
     """Return the forest plot of the comparisons."""
     found = comparisons(rows)
@@ -129,6 +171,8 @@ def main():
     lines = ["recipe", f"sgd {best_peak(tuned)}", "without annealing", "without weight decay"]
     rows = make(runs=[{"line": line, "seed": seed} for seed in SEEDS for line in lines])
     print(tell(rows))
+    rows = make(runs=[{"line": line, "seed": seed} for seed in SEEDS for line in steps(rows)])
+    print(tell_steps(rows))
     plot(rows).savefig(CSV.with_suffix(".png"))
 
 

@@ -70,6 +70,7 @@ def forest(panels):
             cell.errorbar(difference.mean, place, xerr=lengths, fmt="s", color=colour, capsize=4)
         cell.axvline(0, color="black", linewidth=1)
         cell.set(xlabel=label, yticks=range(len(lines)), yticklabels=lines)
+        cell.locator_params(axis="x", nbins=6)
         cell.grid(axis="x", alpha=0.3)
     axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
     return figure

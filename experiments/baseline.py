@@ -1,8 +1,9 @@
-"""One turn of the DataLoader baseline, the way in which most code trains on MNIST. `make bench` takes it, by speed.py.
+"""The DataLoader baseline, the way in which most code trains on MNIST. `make bench` and `make minutes` take its turns.
 
-PIL transforms one image at a time in two worker processes, SGD follows torch's `OneCycleLR`, and the loss is read back
-after every step. Network, batch size and distortions are ours. It neither averages the weights nor has Muon as its
-optimizer, so it is spared the time of both. Prints its figures as one line of JSON.
+A turn is one epoch, by speed.py, or a whole run, by minutes.py. PIL transforms one image at a time in two worker
+processes, SGD follows torch's `OneCycleLR`, and the loss is read back after every step. Network, batch size and
+distortions are ours. It neither averages the weights nor has our optimizers, so it is spared the time of both. Prints
+its figures as one line of JSON.
 """
 
 import argparse
@@ -75,6 +76,28 @@ def classify_first(model, dataset, device):
     return model(image[None].to(device)).argmax().item()
 
 
+def make_optimizer(model, steps):
+    """Return SGD for `model` and its learning-rate cycle of `steps` steps."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=PEAK, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, total_steps=steps)
+
+
+def take_run(epochs, seed, dropout):
+    """Return test loss and accuracy after one cycle of `epochs`, evaluated after each, and all seconds since the start.
+
+    The start is that of the interpreter: imports and the opening of the data count.
+    """
+    device = utils.pick_device()
+    torch.manual_seed(seed)
+    train_loader, test_loader = make_loaders(60_000, device)
+    model = Net(dropout).to(device)
+    optimizer, scheduler = make_optimizer(model, epochs * len(train_loader))
+    for _ in range(epochs):
+        train_epoch(model, train_loader, optimizer, scheduler, device)
+        loss, accuracy = evaluate(model, test_loader, device)
+    return {"loss": loss, "accuracy": accuracy, "seconds": bench.since_start()}
+
+
 def take_turn(n, dropout):
     """Return the figures of one turn: start-up, an epoch of `n` images, evaluation, single images."""
     device = utils.pick_device()
@@ -84,8 +107,7 @@ def take_turn(n, dropout):
     startup = bench.since_start()
 
     steps = len(train_loader)
-    optimizer = torch.optim.SGD(model.parameters(), lr=PEAK, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, total_steps=bench.RECIPE["epochs"] * steps)
+    optimizer, scheduler = make_optimizer(model, bench.RECIPE["epochs"] * steps)
     start = time.perf_counter()
     waited = train_epoch(model, train_loader, optimizer, scheduler, device)
     trained = time.perf_counter() - start
@@ -107,8 +129,14 @@ def main():
     parser = argparse.ArgumentParser(description="Take one turn of the DataLoader baseline.")
     parser.add_argument("--images", type=int, default=60_000, help="training images (default: 60000)")
     parser.add_argument("--dropout", type=float, default=0.0, help="dropout rate (default: 0)")
+    parser.add_argument("--epochs", type=int, help="make a whole run of that many epochs on all images instead")
+    parser.add_argument("--seed", type=int, default=0, help="of a whole run (default: 0)")
     options = parser.parse_args()
-    print(json.dumps(take_turn(options.images, options.dropout)))
+    whole = options.epochs is not None
+    figures = (
+        take_run(options.epochs, options.seed, options.dropout) if whole else take_turn(options.images, options.dropout)
+    )
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

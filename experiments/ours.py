@@ -1,6 +1,7 @@
-"""One turn of our training, `utils.fit` and what it stands on. `make bench` takes it, by speed.py.
+"""Our training, `utils.fit` and what it stands on. `make bench` and `make minutes` take its turns.
 
-Prints its figures, which are those of baseline.py, as one line of JSON.
+A turn is one epoch, by speed.py, or a whole run, by minutes.py. Prints its figures, which are those of baseline.py, as
+one line of JSON.
 """
 
 import argparse
@@ -28,6 +29,18 @@ def data_seconds(train):
     per_epoch = bench.median_seconds(lambda: (shuffled_batches(n, batch_size), utils.random_affines(n)), 3)
     batches = iter(order[torch.arange(100) % len(order)])
     return bench.median_seconds(lambda: make_batch(train, next(batches), affines), 100) + per_epoch / len(order)
+
+
+def take_run(epochs, seed):
+    """Return test loss and accuracy after one cycle of `epochs`, evaluated after each, and all seconds since the start.
+
+    The start is that of the interpreter: imports and the unpacking of the data count.
+    """
+    splits = utils.load_mnist(ROOT / "data", utils.pick_device())
+    utils.set_seed(seed)
+    with contextlib.redirect_stdout(io.StringIO()):
+        last = utils.fit(Net(), *splits, epochs=epochs, seed=seed)[-1]
+    return {"loss": last["test_loss"], "accuracy": last["test_accuracy"], "seconds": bench.since_start()}
 
 
 def take_turn(n, whole_run):
@@ -67,8 +80,12 @@ def main():
     parser = argparse.ArgumentParser(description="Take one turn of our training.")
     parser.add_argument("--images", type=int, default=60_000, help="training images (default: 60000)")
     parser.add_argument("--whole-run", action="store_true", help="time a whole run as well")
+    parser.add_argument("--epochs", type=int, help="make a whole run of that many epochs on all images instead")
+    parser.add_argument("--seed", type=int, default=0, help="of a whole run (default: 0)")
     options = parser.parse_args()
-    print(json.dumps(take_turn(options.images, options.whole_run)))
+    whole = options.epochs is not None
+    figures = take_run(options.epochs, options.seed) if whole else take_turn(options.images, options.whole_run)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -111,25 +111,6 @@ def comparisons(rows):
     return found
 
 
-def tell(rows):
-    """Return the comparisons as the table of experiments/README.md."""
-    found = comparisons(rows)
-    flat = [difference.p for by_line in found.values() for difference in by_line.values()]
-    corrected = iter(paired.holm(flat))
-    cells = {
-        metric: {line: (difference, next(corrected)) for line, difference in by_line.items()}
-        for metric, by_line in found.items()
-    }
-    lines = []
-    for line in found["accuracy"]:
-        (accuracy, p), (loss, q) = cells["accuracy"][line], cells["loss"][line]
-        lines.append(
-            f"| {line} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) | {p:.4f} "
-            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) | {q:.4f} |"
-        )
-    return "\n".join(lines)
-
-
 def confirmations(rows):
     """Return each smaller recipe's `Difference` to the recipe, at 95 %: step → metric → difference."""
     return {
@@ -148,7 +129,7 @@ def tell_steps(rows):
         accuracy, loss = found["accuracy"], found["loss"]
         lines.append(
             f"| {step} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) "
-            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) |"
+            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) | {paired.verdict(accuracy, loss)} |"
         )
     return "\n".join(lines)
 
@@ -170,7 +151,7 @@ def main():
     tuned = make(runs=[{"line": f"sgd {peak}", "seed": seed} for seed in TUNING_SEEDS for peak in PEAKS])
     lines = ["recipe", f"sgd {best_peak(tuned)}", "without annealing", "without weight decay"]
     rows = make(runs=[{"line": line, "seed": seed} for seed in SEEDS for line in lines])
-    print(tell(rows))
+    print(paired.tell(comparisons(rows)))
     rows = make(runs=[{"line": line, "seed": seed} for seed in SEEDS for line in steps(rows)])
     print(tell_steps(rows))
     plot(rows).savefig(CSV.with_suffix(".png"))

@@ -13,6 +13,8 @@ from scipy import stats
 
 import utils
 
+NOTHING = "no difference was found"
+
 
 class Difference(NamedTuple):
     """The mean of the paired differences, its interval, the uncorrected two-sided p-value, and how many pairs."""
@@ -29,17 +31,21 @@ class Difference(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
+def mean(values, level=0.95):
+    """Return the `Difference` of the mean of `values`, two numbers or more, to zero, with its interval at `level`."""
+    middle, freedom = statistics.mean(values), len(values) - 1
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    half = error * stats.t.ppf((1 + level) / 2, freedom)
+    p = 2 * stats.t.sf(abs(middle) / error, freedom) if error else float(middle == 0)
+    return Difference(middle, middle - half, middle + half, float(p), len(values))
+
+
 def compare(values, base, level=0.95):
     """Return the `Difference` of `values` less `base`, dictionaries from seed to a number, over the seeds of both."""
     differences = [values[seed] - base[seed] for seed in sorted(values) if seed in base]
     if len(differences) < 2:
         raise ValueError(f"{len(differences)} seeds have both values; a difference needs two or more")
-    mean = statistics.mean(differences)
-    error = statistics.stdev(differences) / math.sqrt(len(differences))
-    freedom = len(differences) - 1
-    half = error * stats.t.ppf((1 + level) / 2, freedom)
-    p = 2 * stats.t.sf(abs(mean) / error, freedom) if error else float(mean == 0)
-    return Difference(mean, mean - half, mean + half, float(p), len(differences))
+    return mean(differences, level)
 
 
 def simultaneous(m, level=0.95):
@@ -54,6 +60,31 @@ def holm(p_values):
         worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
         corrected[i] = worst
     return corrected
+
+
+def verdict(accuracy, loss):
+    """Return in words what two `Difference`s show: which leaves zero out, and to which side."""
+    shown = {name: own for name, own in (("accuracy", accuracy), ("loss", loss)) if own.is_shown}
+    return ", ".join(f"{name} {'higher' if own.mean > 0 else 'lower'}" for name, own in shown.items()) or NOTHING
+
+
+def tell(found):
+    """Return `Difference`s, metric → line → difference, as a table in Markdown: mean (interval), Holm's p, verdict.
+
+    The metrics are "accuracy", in percentage points, and "loss", in nats. The p-values are corrected over all of them.
+    """
+    corrected = iter(holm([own.p for metric in ("accuracy", "loss") for own in found[metric].values()]))
+    p_values = {metric: [next(corrected) for _ in found[metric]] for metric in ("accuracy", "loss")}
+    lines = []
+    for place, (line, accuracy) in enumerate(found["accuracy"].items()):
+        loss = found["loss"][line]
+        lines.append(
+            f"| {line} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) "
+            f"| {p_values['accuracy'][place]:.4f} "
+            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) | {p_values['loss'][place]:.4f} "
+            f"| {verdict(accuracy, loss)} |"
+        )
+    return "\n".join(lines)
 
 
 def forest(panels):

@@ -7,7 +7,7 @@ import pytest
 from shared import ROOT
 
 import utils
-from experiments import ablation, final, reliability, search, seeds, speed, study, tricks
+from experiments import ablation, final, paired, reliability, search, seeds, speed, study, tricks
 
 FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -140,16 +140,33 @@ def test_what_it_says_of_averaging_and_of_the_five_seeds_is_so(comparisons):
 # --- Final round ---
 
 
-def test_the_final_round_keeps_to_its_protocol_and_says_how_far_it_is():
+def test_the_final_round_keeps_to_its_protocol():
+    rows = study.read(final.CSV)
     runs = {}
-    for row in study.read(final.CSV):
+    for row in rows:
         runs.setdefault((row["line"], int(row["seed"])), []).append(int(row["epoch"]))
     assert all(epochs == list(range(1, 16)) for epochs in runs.values())
     tuned = {(f"sgd {peak}", seed) for peak in final.PEAKS for seed in final.TUNING_SEEDS}
-    compared = {(line, seed) for line in final.LINES for seed in final.SEEDS}
-    assert set(runs) <= tuned | compared
-    planned = len(tuned) + 4 * len(final.SEEDS)  # of the peaks, only the best takes part in the comparison
-    assert (f"not complete yet: {len(runs)} of {planned} runs" in README) == (len(runs) < planned)
+    lines = {"recipe", f"sgd {final.best_peak(rows)}", "without annealing", "without weight decay", *final.steps(rows)}
+    assert set(runs) == tuned | {(line, seed) for line in lines for seed in final.SEEDS}
+
+
+def test_the_final_round_is_that_of_the_file():
+    rows = study.read(final.CSV)
+    found, steps = final.comparisons(rows), list(final.confirmations(rows).values())
+    assert paired.tell(found) in README
+    assert final.tell_steps(rows) in README
+    assert f"SGD's best peak over the tuning seeds is {final.best_peak(rows)}" in TEXT
+    worse = [line for line in found["accuracy"] if found["accuracy"][line].high < 0 or found["loss"][line].low > 0]
+    assert worse == ["without averaging"]
+    assert found["accuracy"]["without averaging"].high < 0
+    assert "One interval leaves zero out: without averaging, accuracy is lower" in TEXT
+    assert sum(difference.is_shown for by_line in found.values() for difference in by_line.values()) == 1
+    assert "For Muon, annealing and weight decay no difference was found" in TEXT
+    costs = {line: -difference.mean for line, difference in found["accuracy"].items() if line not in worse}
+    assert sorted(costs, key=costs.get) == ["without annealing", "without weight decay", "without Muon"]
+    assert [step["accuracy"].high < 0 for step in steps] == [False, False, True]
+    assert "Annealing and weight decay go. With SGD in place of Muon as well, accuracy is lower" in TEXT
 
 
 # --- Speed ---

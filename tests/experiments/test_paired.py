@@ -63,3 +63,19 @@ def test_the_forest_has_a_panel_a_label_and_marks_zero():
     colours = [container.lines[0].get_color() for container in left.containers]
     assert colours[0] != colours[1]
     assert [0, 0] in [list(line.get_xdata()) for line in left.lines]
+
+
+def test_the_table_tells_as_an_effect_only_what_leaves_zero_out():
+    """Whose p-values are corrected over all four comparisons."""
+    shown, hidden = paired.Difference(-0.1, -0.15, -0.05, 0.01, 9), paired.Difference(0.1, -1, 1.2, 0.8, 9)
+    found = {"accuracy": {"x": shown, "y": hidden}, "loss": {"x": hidden, "y": hidden._replace(low=0.01, p=0.02)}}
+    assert paired.tell(found).splitlines() == [
+        "| x | -0.100 (-0.150 to -0.050) | 0.0400 | +0.10000 (-1.00000 to +1.20000) | 1.0000 | accuracy lower |",
+        "| y | +0.100 (-1.000 to +1.200) | 1.0000 | +0.10000 (+0.01000 to +1.20000) | 0.0600 | loss higher |",
+    ]
+    assert paired.verdict(hidden, hidden) == "no difference was found"
+    assert paired.verdict(shown, shown._replace(low=0.1, high=0.3, mean=0.2)) == "accuracy lower, loss higher"
+
+
+def test_the_mean_has_its_own_interval():
+    assert paired.mean(list(SLEEP[1].values()))[:3] == pytest.approx((2.33, 0.8976, 3.7624), abs=1e-4)

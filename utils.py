@@ -5,7 +5,6 @@ a room a subject; the names in `__all__` that are defined there are handed on, s
 """
 
 import copy
-import functools
 import itertools
 import math
 import os
@@ -20,12 +19,12 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from tqdm import tqdm
 
 from training import cpu
-from training.augmentation import normalize, random_affines, warp
+from training.augmentation import no_affines, normalize, random_affines, warp
 from training.checkpoint import Checkpoint
 from training.checks import require, require_count, require_logits, require_recipe
 from training.data import Split, load_mnist, require_images, require_split, shuffled_batches
 from training.identity import identify
-from training.optimizers import muon_and_adamw, one_cycle
+from training.optimizers import muon_and_adam, one_cycle
 from training.trainer import Trainer
 
 __all__ = [
@@ -36,7 +35,8 @@ __all__ = [
     "evaluate",
     "fit",
     "load_mnist",
-    "muon_and_adamw",
+    "muon_and_adam",
+    "no_affines",
     "normalize",
     "one_cycle",
     "pick_device",
@@ -89,12 +89,11 @@ def fit(
     test,
     epochs=15,
     batch_size=128,
-    optimizers=muon_and_adamw,
+    optimizers=muon_and_adam,
     lr=0.15,
     schedule=one_cycle,
     averaging=0.998,
     augment=random_affines,
-    strength=(1.5, 0.25),
     seed=0,
     extra=None,
     checkpoint=None,
@@ -110,8 +109,8 @@ def fit(
     `averaging` is the decay of the weights' exponential moving average (Polyak and Juditsky, 1992; Tarvainen and
     Valpola, "Mean teachers", 2017, section 2); 0 averages nothing. The other pieces of the recipe are functions:
     `optimizers(model, lr)` returns a list of them, `schedule(steps)` each step's share of their learning rates, and
-    `augment(n, strength, generator=…)` an epoch's maps for `warp`, where `strength` goes evenly from its first value to
-    its last over the epochs. `extra(trainer)`, if given, returns a dictionary of what else each row is to hold.
+    `augment(n, generator=…)` an epoch's maps for `warp`; `no_affines` leaves the images as they are. `extra(trainer)`,
+    if given, returns a dictionary of what else each row is to hold.
 
     With a path as `checkpoint`, the run is kept there after every epoch but the last. Called again after whatever ended
     it, `fit` prints what was printed, goes on after the last epoch kept, and ends in the same weights and history, bit
@@ -127,7 +126,7 @@ def fit(
     training; FloatingPointError where the loss is not finite, with `model` and checkpoint as after the epoch before.
     """
     recipe = {"epochs": epochs, "batch_size": batch_size, "optimizers": optimizers, "lr": lr, "schedule": schedule}
-    recipe |= {"averaging": averaging, "augment": augment, "strength": strength, "seed": seed}
+    recipe |= {"averaging": averaging, "augment": augment, "seed": seed}
     require_recipe(recipe)
     require_split("train", train)
     device = train.images.device
@@ -136,10 +135,9 @@ def fit(
     require(extra is None or callable(extra), "extra", extra, "a function, or None")
     is_path = isinstance(checkpoint, str | os.PathLike) and os.fspath(checkpoint) != ""
     require(checkpoint is None or is_path, "checkpoint", checkpoint, "a path, or None")
-    for end in strength:
-        maps = augment(2, end, generator=torch.Generator())
-        good = isinstance(maps, torch.Tensor) and maps.shape == (2, 2, 3) and maps.isfinite().all()
-        require(good, f"augment(2, {end})", maps, "a tensor [2, 2, 3] of finite numbers")
+    maps = augment(2, generator=torch.Generator())
+    good = isinstance(maps, torch.Tensor) and maps.shape == (2, 2, 3) and maps.isfinite().all()
+    require(good, "augment(2)", maps, "a tensor [2, 2, 3] of finite numbers")
     logits = compute_logits(model.to(device), train.images[:2])
     require(logits.shape == (len(train.labels[:2]), 10), "what model returns", logits, "logits [N, 10]")
 
@@ -161,9 +159,7 @@ def fit(
     ended = copy.deepcopy(model.state_dict())  # the averaged weights after the last whole epoch
     try:
         for epoch in range(len(history) + 1, epochs + 1):
-            now = strength[0] + (strength[1] - strength[0]) * (epoch - 1) / max(1, epochs - 1)
-            draw_affines = functools.partial(augment, len(train.labels), now)
-            row, lines = run_epoch(trainer, test, epoch, draw_affines, generator)
+            row, lines = run_epoch(trainer, test, epoch, augment, generator)
             row |= (extra(trainer) or {}) if extra else {}
             # In one assignment, so that Ctrl-C finds all of it done or nothing.
             history, log, ended = [*history, row], [*log, lines], copy.deepcopy(model.state_dict())
@@ -184,13 +180,13 @@ def fit(
     return history
 
 
-def run_epoch(trainer, test, epoch, draw_affines, generator):
+def run_epoch(trainer, test, epoch, augment, generator):
     """Train one epoch and look at `test`; return the row of the history, a dictionary, and what was printed, text."""
     start = time.perf_counter()
     title = f"EPOCH: {epoch}"
     print(title)
     order = shuffled_batches(len(trainer.split.labels), len(trainer.rows), generator)
-    affines = draw_affines(generator=generator)
+    affines = augment(len(trainer.split.labels), generator=generator)
     train_loss, train_accuracy, bar = train_epoch(trainer, (epoch - 1) * len(order), order, affines)
     test_loss, test_accuracy = evaluate(trainer.averaged, test)
     if not math.isfinite(test_loss):
@@ -305,15 +301,16 @@ def plot_class_balance(train, test):
     return figure
 
 
-def plot_augmentation(image, strengths, generator=None):
-    """Return a figure with a row a strength: `image` [1, 28, 28] as it is, then through eight `random_affines`."""
-    figure, axes = canvas(len(strengths), 9, height=1.2 * len(strengths), squeeze=False)
-    for strength, row in zip(strengths, axes, strict=True):
-        affines = random_affines(8, strength, generator=generator).to(image.device)
-        show_image(row[0], image, "as it is")
+def plot_augmentation(images, generator=None):
+    """Return a figure with a row for each of `images` [N, 1, 28, 28]: as it is, then through eight `random_affines`."""
+    figure, axes = canvas(len(images), 9, height=1.2 * len(images), squeeze=False)
+    for image, row in zip(images, axes, strict=True):
+        affines = random_affines(8, generator=generator).to(image.device)
+        show_image(row[0], image)
         for cell, seen in zip(row[1:], warp(image.expand(8, 1, 28, 28), affines), strict=True):
             show_image(cell, seen)
-        row[0].set_ylabel(f"strength\n{strength}", fontsize=9)
+    axes[0][0].set_title("as it is", fontsize=9, pad=3)
+    axes[0][4].set_title("as eight epochs may show it", fontsize=9, pad=3)
     return figure
 
 

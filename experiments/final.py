@@ -12,7 +12,7 @@ from pathlib import Path
 
 import utils
 from experiments import paired, study
-from experiments.search import hold_out, sgd
+from experiments.search import arguments, hold_out, muon_and_adamw, sgd
 
 CSV = Path(__file__).resolve().parent / "final.csv"
 NAMES = ("line", "seed")
@@ -23,23 +23,16 @@ TUNING_SEEDS = range(100, 103)
 SEEDS = range(10)
 
 
-def without_weight_decay(model, lr):
-    """Return the recipe's optimizers, AdamW's weight decay being 0."""
-    optimizers = utils.muon_and_adamw(model, lr)
-    for group in optimizers[-1].param_groups:
-        group["weight_decay"] = 0
-    return optimizers
-
-
-EVEN = {"strength": (0.875, 0.875)}
+# In place of what is the default of `utils.fit` now: the recipe that the round began with, and what was left of it.
+ANNEALED = {"strength": (1.5, 0.25)}
 LINES = {
-    "recipe": {},
-    "without weight decay": {"optimizers": without_weight_decay},
-    "without annealing": EVEN,
-    "without annealing, without weight decay": EVEN | {"optimizers": without_weight_decay},
+    "recipe": ANNEALED | {"optimizers": muon_and_adamw},
+    "without weight decay": ANNEALED,
+    "without annealing": {"optimizers": muon_and_adamw},
+    "without annealing, without weight decay": {},
 }
-LINES |= {f"sgd {peak}": {"optimizers": sgd, "lr": peak} for peak in PEAKS}
-LINES |= {f"without annealing, sgd {peak}": EVEN | {"optimizers": sgd, "lr": peak} for peak in PEAKS}
+LINES |= {f"sgd {peak}": ANNEALED | {"optimizers": sgd, "lr": peak} for peak in PEAKS}
+LINES |= {f"without annealing, sgd {peak}": {"optimizers": sgd, "lr": peak} for peak in PEAKS}
 
 
 def work(run):
@@ -47,7 +40,7 @@ def work(run):
     training, _ = utils.load_mnist(study.ROOT / "data")
     splits = hold_out(training)
     extra = study.look_at_current(splits[1])
-    return study.rows_of(study.train(splits, run["seed"], **LINES[run["line"]], extra=extra), "validation")
+    return study.rows_of(study.train(splits, run["seed"], **arguments(LINES[run["line"]]), extra=extra), "validation")
 
 
 def best_peak(rows):

@@ -38,9 +38,15 @@ class Decay(torch.optim.Optimizer):
                 weight.mul_(1 - group["lr"] * group["decay"])
 
 
+def muon_and_adamw(model, lr):
+    """Return the recipe's optimizers of then: those of now, with AdamW's decoupled weight decay of 0.05."""
+    muon, adam = utils.muon_and_adam(model, lr)
+    return [muon, torch.optim.AdamW(adam.param_groups[0]["params"], lr / 15, weight_decay=0.05, fused=True)]
+
+
 def muon_with_decay(model, lr):
     """Return the usual pair, and decay of 0.05 for Muon's weights."""
-    muon, adamw = utils.muon_and_adamw(model, lr)
+    muon, adamw = muon_and_adamw(model, lr)
     return [Decay(muon.param_groups[0]["params"], lr, 0.05), muon, adamw]
 
 
@@ -50,15 +56,39 @@ def square_fall(steps, warmup=0.1):
     return torch.where(progress < warmup, progress / warmup, ((1 - progress) / (1 - warmup)).square())
 
 
+class Annealed:
+    """Augmentation for one run of 15 epochs, whose strength goes evenly from `first` to `last` over them.
+
+    A strength multiplies all limits of `utils.random_affines`, which are 10°, 8 %, 10 % and 8°, or those in `limits`.
+    `utils.fit` calls it once to try it, and then once an epoch.
+    """
+
+    def __init__(self, first, last, **limits):
+        self.first, self.last, self.calls = first, last, 0
+        self.limits = {"degrees": 10, "shift": 0.08, "scale": 0.1, "shear": 8} | limits
+
+    def __call__(self, n, generator=None):
+        epoch = max(1, self.calls)
+        strength = self.first + (self.last - self.first) * (epoch - 1) / (study.EPOCHS - 1)
+        self.calls += 1
+        return utils.random_affines(n, *(strength * limit for limit in self.limits.values()), generator)
+
+
+def arguments(pieces):
+    """Return `pieces` as arguments of `study.train`: "strength" and "limits", if given, as an `Annealed` of its own."""
+    pieces = dict(pieces)
+    strength, limits = pieces.pop("strength", None), pieces.pop("limits", {})
+    return pieces | ({"augment": Annealed(*strength, **limits)} if strength else {})
+
+
 short_warmup = functools.partial(utils.one_cycle, warmup=0.1)
 
 # What each candidate has in place of BASE's pieces. "Annealed" goes from one strength of the augmentation to another.
 BASE = {
-    "optimizers": utils.muon_and_adamw,
+    "optimizers": muon_and_adamw,
     "lr": 0.15,
     "schedule": functools.partial(utils.one_cycle, warmup=0.25),
     "averaging": 0.998,
-    "augment": utils.random_affines,
     "strength": (1, 1),
 }
 FRONT = {"schedule": short_warmup, "strength": (1.5, 0.25)}  # what led, and was varied last
@@ -71,7 +101,7 @@ CANDIDATES = {
     "muon 0.15, annealed from 2 to 0": {"strength": (2, 0)},
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25": FRONT,
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, shift 4 %": FRONT
-    | {"augment": functools.partial(utils.random_affines, shift=0.04)},
+    | {"limits": {"shift": 0.04}},
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, dropout 0.02": FRONT | {"dropout": 0.02},
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, averaging 0.999": FRONT | {"averaging": 0.999},
     "muon 0.15, square fall, annealed from 1.5 to 0.25": {"schedule": square_fall, "strength": (1.5, 0.25)},
@@ -95,7 +125,7 @@ def hold_out(split, share=6, seed=0):
 def work(run):
     """Train one candidate from one seed; return its rows."""
     training, _ = utils.load_mnist(study.ROOT / "data")
-    history = study.train(hold_out(training), run["seed"], **(BASE | CANDIDATES[run["candidate"]]))
+    history = study.train(hold_out(training), run["seed"], **arguments(BASE | CANDIDATES[run["candidate"]]))
     return study.rows_of(history, "validation")
 
 

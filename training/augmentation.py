@@ -9,29 +9,33 @@ from training.checks import is_number, require, require_count
 MEAN, STD = 0.1307, 0.3081
 
 
-def random_affines(n, strength=1.0, degrees=10.0, shift=0.08, scale=0.10, shear=8.0, generator=None):
+def random_affines(n, degrees=8.75, shift=0.07, scale=0.0875, shear=7.0, generator=None):
     """Return `n` random maps from output to input coordinates, float32 [n, 2, 3] on the CPU, for `warp`.
 
     Each map rotates by up to ±`degrees`, shifts by up to ±`shift` of the image's width along both axes, scales by up
     to ±`scale` (a fraction) and shears by up to ±`shear` degrees, all drawn uniformly and separately per image.
-    `strength` multiplies all four limits. Raises ValueError where one of them is negative, not finite, or would turn
-    the image inside out: a scale of 1 or a shear of 90°.
+    Raises ValueError where one of them is negative, not finite, or would turn the image inside out: a scale of 1 or a
+    shear of 90°.
     """
     require_count("n", n, least=0)
-    limits = {"strength": strength, "degrees": degrees, "shift": shift, "scale": scale, "shear": shear}
-    for name, limit in limits.items():
+    for name, limit in {"degrees": degrees, "shift": shift, "scale": scale, "shear": shear}.items():
         require(is_number(limit, 0), name, limit, "a finite number, 0 or more")
-    require(scale * strength < 1, "strength times scale", scale * strength, "below 1")
-    require(shear * strength < 90, "strength times shear", shear * strength, "below 90")
+    require(scale < 1, "scale", scale, "below 1")
+    require(shear < 90, "shear", shear, "below 90")
 
     def uniform(limit):
-        return (2 * torch.rand(n, generator=generator) - 1) * (limit * strength)
+        return (2 * torch.rand(n, generator=generator) - 1) * limit
 
     angle, slant = torch.deg2rad(uniform(degrees)), torch.deg2rad(uniform(shear)).tan()
     zoom = 1 + uniform(scale)
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     right, down = 2 * uniform(shift), 2 * uniform(shift)  # the image is 2 wide: it runs from -1 to 1
     return torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], dim=1).view(n, 2, 3)
+
+
+def no_affines(n, generator=None):
+    """Return `n` maps that change nothing, float32 [n, 2, 3], in place of `random_affines`."""
+    return torch.eye(2, 3).repeat(n, 1, 1)
 
 
 def warp(images, affines):

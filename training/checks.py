@@ -40,11 +40,9 @@ def require_recipe(recipe):
         require(callable(recipe[name]), name, recipe[name], "a function")
     require_count("epochs", recipe["epochs"])
     require_count("batch_size", recipe["batch_size"])
-    lr, averaging, strength, seed = (recipe[name] for name in ("lr", "averaging", "strength", "seed"))
+    lr, averaging, seed = (recipe[name] for name in ("lr", "averaging", "seed"))
     require(is_number(lr, 0) and lr > 0, "lr", lr, "a finite number above 0")
     require(is_number(averaging, 0) and averaging < 1, "averaging", averaging, "a number from 0 to below 1")
-    pair = isinstance(strength, tuple | list) and len(strength) == 2
-    require(pair and all(is_number(s, 0) for s in strength), "strength", strength, "two finite numbers, 0 or more")
     require(is_whole(seed, 0, 2**63 - 1), "seed", seed, "a whole number from 0 to 2⁶³ - 1")
 
 

@@ -54,8 +54,8 @@ class Muon(torch.optim.Optimizer):
                 weight.sub_(group["lr"] * step)
 
 
-def muon_and_adamw(model, lr):
-    """Return the optimizers of `model`: `Muon` at `lr` for what mixes channels, AdamW at `lr` / 15 for all else.
+def muon_and_adam(model, lr):
+    """Return the optimizers of `model`: `Muon` at `lr` for what mixes channels, Adam at `lr` / 15 for all else.
 
     All else are the depthwise convolutions, which mix none, and BatchNorm's scales and shifts.
     """
@@ -64,7 +64,7 @@ def muon_and_adamw(model, lr):
     rest = [p for p in model.parameters() if all(p is not weight for weight in mixing)]
     optimizers = [Muon(mixing, lr)] if mixing else []
     if rest:
-        optimizers.append(torch.optim.AdamW(rest, lr / 15, weight_decay=0.05, fused=True))
+        optimizers.append(torch.optim.Adam(rest, lr / 15, fused=True))
     return optimizers
 
 

@@ -47,11 +47,7 @@ def best_peak(rows):
     """Return the one of `PEAKS` whose mean accuracy over epochs 10 to 15 and the tuning seeds is highest."""
 
     def late(peak):
-        return statistics.mean(
-            float(row["validation_accuracy"])
-            for row in rows
-            if row["line"] == f"sgd {peak}" and int(row["seed"]) in TUNING_SEEDS and int(row["epoch"]) >= 10
-        )
+        return statistics.mean(read_line(rows, f"sgd {peak}", "validation", "accuracy", TUNING_SEEDS).values())
 
     return max(PEAKS, key=late)
 
@@ -65,15 +61,15 @@ def steps(rows):
     ]
 
 
-def read_line(rows, line, weights, metric):
-    """Return `metric` of one line of the file, read with the "validation" or "current" weights: seed → value.
+def read_line(rows, line, weights, metric, seeds=SEEDS):
+    """Return `metric` of one line of the file, read from columns such as "validation" or "current": seed → value.
 
     "accuracy" is the mean over epochs 10 to 15, in percent; "loss" is that after epoch 15.
     """
     first = 10 if metric == "accuracy" else study.EPOCHS
     found = {}
     for row in rows:
-        if row["line"] == line and int(row["seed"]) in SEEDS and int(row["epoch"]) >= first:
+        if row["line"] == line and int(row["seed"]) in seeds and int(row["epoch"]) >= first:
             found.setdefault(int(row["seed"]), []).append(float(row[f"{weights}_{metric}"]))
     return {seed: statistics.mean(values) for seed, values in found.items()}
 

@@ -100,8 +100,7 @@ CANDIDATES = {
     "muon 0.15, annealed from 1.5 to 0.25": {"strength": (1.5, 0.25)},
     "muon 0.15, annealed from 2 to 0": {"strength": (2, 0)},
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25": FRONT,
-    "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, shift 4 %": FRONT
-    | {"limits": {"shift": 0.04}},
+    "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, shift 4 %": FRONT | {"limits": {"shift": 0.04}},
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, dropout 0.02": FRONT | {"dropout": 0.02},
     "muon 0.15, warm-up over 10 %, annealed from 1.5 to 0.25, averaging 0.999": FRONT | {"averaging": 0.999},
     "muon 0.15, square fall, annealed from 1.5 to 0.25": {"schedule": square_fall, "strength": (1.5, 0.25)},

@@ -12,7 +12,7 @@ from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 
-RECIPE = {"batch_size": 128, "optimizers": utils.muon_and_adamw, "lr": 0.05, "averaging": 0.9}
+RECIPE = {"batch_size": 128, "optimizers": utils.muon_and_adam, "lr": 0.05, "averaging": 0.9}
 
 
 def make_net(seed=0):
@@ -23,7 +23,7 @@ def make_net(seed=0):
 def make_trainer(split, steps=20, **recipe):
     trainer = Trainer(make_net(), split, utils.one_cycle(steps), **(RECIPE | recipe))
     trainer.rows.copy_(torch.arange(128))
-    trainer.affines.copy_(utils.random_affines(len(split.labels), strength=0))
+    trainer.affines.copy_(utils.no_affines(len(split.labels)))
     trainer.lr.copy_(trainer.rates.max(dim=0).values)
     return trainer
 

@@ -38,7 +38,7 @@ def figures(mnist):
     return {
         "digits": utils.plot_digits(train),
         "class_balance": utils.plot_class_balance(train, test),
-        "augmentation": utils.plot_augmentation(train.images[7], (1.5, 0.25)),
+        "augmentation": utils.plot_augmentation(train.images[:3]),
         "parameters": utils.plot_parameters(Net()),
         "stages": utils.plot_stages(Net(), train.images[7]),
         "learning_rate": utils.plot_learning_rate(0.1 * utils.one_cycle(7035), 15),

@@ -25,8 +25,8 @@ limits = st.fixed_dictionaries(
     {
         "degrees": st.floats(0, 180),
         "shift": st.floats(0, 1),
-        "scale": st.floats(0, 0.4),
-        "shear": st.floats(0, 40),
+        "scale": st.floats(0, 0.8),
+        "shear": st.floats(0, 80),
     }
 )
 
@@ -35,34 +35,27 @@ def pictures(n, seed):
     return torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-@given(n=st.integers(0, 300), strength=st.floats(0, 2), limits=limits, seed=seeds)
-def test_maps_are_finite_and_keep_to_their_limits(n, strength, limits, seed):
-    maps = utils.random_affines(n, strength, **limits, generator=torch.Generator().manual_seed(seed))
-    again = utils.random_affines(n, strength, **limits, generator=torch.Generator().manual_seed(seed))
+@given(n=st.integers(0, 300), limits=limits, seed=seeds)
+def test_maps_are_finite_and_keep_to_their_limits(n, limits, seed):
+    maps = utils.random_affines(n, **limits, generator=torch.Generator().manual_seed(seed))
+    again = utils.random_affines(n, **limits, generator=torch.Generator().manual_seed(seed))
     assert maps.shape == (n, 2, 3)
     assert maps.dtype == torch.float32
     assert maps.isfinite().all()
     assert torch.equal(maps, again)
-    assert (maps[:, :, 2].abs() <= 2 * limits["shift"] * strength + 1e-5).all()
+    assert (maps[:, :, 2].abs() <= 2 * limits["shift"] + 1e-5).all()
     zoom = 1 / torch.linalg.det(maps[:, :, :2]).sqrt()
-    assert ((zoom - 1).abs() <= limits["scale"] * strength + 1e-3).all()
-
-
-@given(n=st.integers(1, 40), strength=st.floats(0, 2), limits=limits, seed=seeds)
-def test_what_is_seen_is_made_of_what_is_there(n, strength, limits, seed):
-    """No pixel comes out brighter than the brightest that went in, nor darker than the background."""
-    images = pictures(n, seed)
-    seen = warp(images, utils.random_affines(n, strength, **limits))
-    assert seen.shape == images.shape
-    assert seen.min() >= 0
-    assert (seen.amax(dim=(1, 2, 3)) <= images.amax(dim=(1, 2, 3)) + 0.01).all()
+    assert ((zoom - 1).abs() <= limits["scale"] + 1e-3).all()
 
 
 @given(n=st.integers(1, 40), limits=limits, seed=seeds)
-def test_no_strength_changes_nothing(n, limits, seed):
+def test_what_is_seen_is_made_of_what_is_there(n, limits, seed):
+    """No pixel comes out brighter than the brightest that went in, nor darker than the background."""
     images = pictures(n, seed)
-    seen = warp(images, utils.random_affines(n, 0, **limits))
-    torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
+    seen = warp(images, utils.random_affines(n, **limits))
+    assert seen.shape == images.shape
+    assert seen.min() >= 0
+    assert (seen.amax(dim=(1, 2, 3)) <= images.amax(dim=(1, 2, 3)) + 0.01).all()
 
 
 @given(n=st.integers(1, 2000), batch_size=st.integers(1, 300), seed=seeds)
@@ -77,7 +70,7 @@ def test_an_epoch_shows_every_image_and_none_out_of_range(n, batch_size, seed):
 def test_a_batch_holds_the_images_and_labels_of_its_rows(n, batch_size, seed):
     generator = torch.Generator().manual_seed(seed)
     split = utils.Split(pictures(n, seed), torch.randint(0, 10, (n,), generator=generator))
-    still = utils.random_affines(n, 0)
+    still = utils.no_affines(n)
     for rows in shuffled_batches(n, batch_size, generator):
         images, labels = make_batch(split, rows, still)
         assert torch.equal(labels, split.labels[rows])

@@ -1,6 +1,7 @@
 """A whole run, from `fit` to the log and the history, and the evaluation of its model."""
 
 import copy
+import functools
 import re
 
 import pytest
@@ -113,22 +114,23 @@ def test_averaging_nothing_gives_the_weights_being_trained(small):
         assert torch.equal(ours, trained)
 
 
-def test_augmentation_goes_from_its_first_strength_to_its_last(small):
-    asked = []
+def test_each_epoch_has_maps_of_its_own_one_an_image(small):
+    drawn = []
 
-    def augment(n, strength, generator):
-        asked.append(strength)
-        return utils.random_affines(n, strength, generator=generator)
+    def augment(n, generator):
+        drawn.append(utils.random_affines(n, generator=generator))
+        return drawn[-1]
 
-    utils.fit(make_net(), *small, epochs=3, augment=augment, strength=(2, 1))
-    assert asked == [2, 1, 2, 1.5, 1]  # both ends are tried before the first epoch
-    asked.clear()
-    utils.fit(make_net(), *small, epochs=1, augment=augment, strength=(2, 1))
-    assert asked == [2, 1, 2]
+    utils.fit(make_net(), *small, epochs=2, augment=augment)
+    trial, first, second = drawn
+    assert len(trial) == 2
+    assert len(first) == len(second) == len(small[0].labels)
+    assert not torch.equal(first, second)
 
 
 def test_stronger_augmentation_is_harder(small):
-    histories = [utils.fit(make_net(), *small, epochs=1, strength=(strength, strength)) for strength in (0, 3)]
+    strong = functools.partial(utils.random_affines, degrees=30, shift=0.24, scale=0.3, shear=24)
+    histories = [utils.fit(make_net(), *small, epochs=1, augment=augment) for augment in (utils.no_affines, strong)]
     assert histories[0][0]["train_loss"] < histories[1][0]["train_loss"]
 
 

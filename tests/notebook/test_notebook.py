@@ -103,7 +103,7 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 def test_every_plot_is_in_it_once(code):
     plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")]
-    plots += ["seeds.plot(", "ablation.plot(", "reliability.plot(", "picture.plot_reading("]
+    plots += ["seeds.plot(", "final.plot(", "reliability.plot(", "picture.plot_reading("]
     source = "\n".join(cell.source for cell in code)
     assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)
@@ -119,19 +119,17 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
     (table,) = (cell.source for cell in saved.cells if cell.source.startswith("## The recipe"))
     fit = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
     affine = {name: p.default for name, p in inspect.signature(utils.random_affines).parameters.items()}
-    first, last = fit["strength"]
     assert f"batches of {fit['batch_size']}" in table
-    assert f"Muon with momentum {inspect.signature(Muon).parameters['momentum'].default}" in table
-    assert f"peak {fit['lr']}, for AdamW a fifteenth of it" in table
+    assert f"Adam for the rest | momentum {inspect.signature(Muon).parameters['momentum'].default}" in table
+    assert f"peak {fit['lr']}, for Adam a fifteenth of it" in table
     assert f"exponential moving average (EMA), {fit['averaging']} a step" in table
     assert (
-        f"rotate ±{affine['degrees']:.0f}°, shift ±{100 * affine['shift']:.0f} %, "
-        f"scale ±{100 * affine['scale']:.0f} %, shear ±{affine['shear']:.0f}° | times {first} at first, {last} at last"
+        "rotate, shift, scale and shear each image by chance | up to "
+        f"±{affine['degrees']:g}°, ±{100 * affine['shift']:g} %, ±{100 * affine['scale']:g} %, ±{affine['shear']:g}°"
     ) in table
     source = "".join(cell.source for cell in saved.cells)
     assert f"{fit['lr']} * utils.one_cycle(steps)" in source
-    assert f"strengths=({first}, {last})" in source
-    assert fit["optimizers"] is utils.muon_and_adamw
+    assert (fit["optimizers"], fit["augment"]) == (utils.muon_and_adam, utils.random_affines)
     assert fit["epochs"] == 15
 
 

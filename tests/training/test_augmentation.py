@@ -21,8 +21,9 @@ def images(mnist):
     return mnist[0].images[:64].cpu()
 
 
-def test_zero_strength_is_the_identity(images):
-    seen = warp(images, affines(64))
+@pytest.mark.parametrize("maps", [affines(64), utils.no_affines(64)], ids=["limits of 0", "none"])
+def test_no_augmentation_is_the_identity(images, maps):
+    seen = warp(images, maps)
     assert seen.dtype == torch.float32
     torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
 
@@ -92,10 +93,3 @@ def test_shear_is_bounded_and_keeps_the_area():
     angles = torch.rad2deg(torch.atan(maps[:, 0, 1]))
     assert 7.5 < angles.abs().max() <= 8.001
     torch.testing.assert_close(torch.linalg.det(maps[:, :, :2]), torch.ones(1000))
-
-
-def test_strength_multiplies_every_limit():
-    limits = {"degrees": 10, "shift": 0.08, "scale": 0.1, "shear": 8}
-    assert torch.equal(affines(strength=0, **limits), affines())
-    half = {name: limit / 2 for name, limit in limits.items()}
-    torch.testing.assert_close(affines(strength=0.5, **limits), affines(**half))

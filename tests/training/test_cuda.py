@@ -85,7 +85,7 @@ def one(kind):
     return lambda model, lr: [kind(model.parameters(), lr)]
 
 
-OPTIMIZERS = {"muon_and_adamw": utils.muon_and_adamw}
+OPTIMIZERS = {"muon_and_adam": utils.muon_and_adam}
 # Some of these remember what does not start at zero.
 OPTIMIZERS |= {kind.__name__: one(kind) for kind in (torch.optim.NAdam, torch.optim.ASGD, torch.optim.Rprop)}
 
@@ -180,7 +180,7 @@ def test_torch_s_optimizers_keep_on_the_device_what_can_be_kept_there():
     sgd = of(optim.SGD, momentum=0.9, foreach=True)
     assert cuda.keep_on_device([sgd]) is None
     assert [(group["fused"], group["foreach"]) for group in sgd.param_groups] == [(True, False)]
-    assert cuda.keep_on_device(utils.muon_and_adamw(make_net(), 0.1)) is None
+    assert cuda.keep_on_device(utils.muon_and_adam(make_net(), 0.1)) is None
     for kind in (optim.Adagrad, optim.Adafactor, type("Derived", (optim.Adagrad,), {})):
         assert cuda.keep_on_device([sgd, of(kind)]).startswith(f"{kind.__name__} reads its learning rate back")
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_recorded_is_told_and_trained_all_the_same(small, stand_i
 
 
 class Plain(torch.optim.Optimizer):
-    """In place of AdamW, which the meta device does not have."""
+    """In place of Adam, which the meta device does not have."""
 
     def __init__(self, parameters, lr):
         super().__init__(parameters, {"lr": lr})
@@ -209,8 +209,8 @@ class Plain(torch.optim.Optimizer):
 
 
 def muon_and_plain(model, lr):
-    muon, adamw = utils.muon_and_adamw(model, lr)
-    return [muon, Plain(adamw.param_groups[0]["params"], lr)]
+    muon, adam = utils.muon_and_adam(model, lr)
+    return [muon, Plain(adam.param_groups[0]["params"], lr)]
 
 
 def make_empty_trainer(kind=Trainer):

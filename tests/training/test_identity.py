@@ -24,7 +24,6 @@ OTHERS = {
     "schedule": {"schedule": functools.partial(utils.one_cycle, warmup=0.3)},
     "averaging": {"averaging": 0.9},
     "augment": {"augment": functools.partial(utils.random_affines, degrees=1)},
-    "strength": {"strength": (1, 1)},
     "seed": {"seed": 1},
     "optimizers": {"optimizers": lambda model, lr: [torch.optim.SGD(model.parameters(), lr)]},
 }

@@ -66,33 +66,33 @@ def test_muon_agrees_with_torch():
 
 def test_each_parameter_has_one_optimizer():
     model = make_net()
-    muon, adamw = ([p for group in o.param_groups for p in group["params"]] for o in utils.muon_and_adamw(model, 0.15))
+    muon, adam = ([p for group in o.param_groups for p in group["params"]] for o in utils.muon_and_adam(model, 0.15))
     assert len(muon) == 10
     assert all(p.ndim == 4 and p.shape[0] > 1 for p in muon)
-    assert {id(p) for p in muon}.isdisjoint(id(p) for p in adamw)
-    assert {id(p) for p in [*muon, *adamw]} == {id(p) for p in model.parameters()}
-    assert {p.shape[1] for p in adamw if p.ndim == 4} == {1}
+    assert {id(p) for p in muon}.isdisjoint(id(p) for p in adam)
+    assert {id(p) for p in [*muon, *adam]} == {id(p) for p in model.parameters()}
+    assert {p.shape[1] for p in adam if p.ndim == 4} == {1}
 
 
 @pytest.mark.parametrize(
     ("layers", "kinds"),
     [
-        ([torch.nn.Linear(784, 10)], ["Muon", "AdamW"]),
+        ([torch.nn.Linear(784, 10)], ["Muon", "Adam"]),
         ([torch.nn.Linear(784, 10, bias=False)], ["Muon"]),
-        ([torch.nn.BatchNorm1d(784), torch.nn.AdaptiveAvgPool1d(10)], ["AdamW"]),
-        ([torch.nn.Unflatten(1, (1, 28, 28)), torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 10, 28)], ["Muon", "AdamW"]),
+        ([torch.nn.BatchNorm1d(784), torch.nn.AdaptiveAvgPool1d(10)], ["Adam"]),
+        ([torch.nn.Unflatten(1, (1, 28, 28)), torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 10, 28)], ["Muon", "Adam"]),
     ],
 )
 def test_other_models_train_too(small, layers, kinds, threads):
     layers = [*copy.deepcopy(layers), torch.nn.Flatten()]
     model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
-    assert [type(optimizer).__name__ for optimizer in utils.muon_and_adamw(model, 0.1)] == kinds
+    assert [type(optimizer).__name__ for optimizer in utils.muon_and_adam(model, 0.1)] == kinds
     before = [p.clone() for p in model.parameters()]
     utils.fit(model, *small, epochs=1)
     assert not any(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
-def test_adamw_gets_a_fifteenth_of_the_rate():
-    muon, adamw = utils.muon_and_adamw(make_net(), 0.3)
+def test_adam_gets_a_fifteenth_of_the_rate():
+    muon, adam = utils.muon_and_adam(make_net(), 0.3)
     assert muon.param_groups[0]["lr"] == 0.3
-    assert adamw.param_groups[0]["lr"] == pytest.approx(0.02)
+    assert adam.param_groups[0]["lr"] == pytest.approx(0.02)

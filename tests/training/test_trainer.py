@@ -46,7 +46,7 @@ def sgd(model, lr):
     return [torch.optim.SGD(model.parameters(), lr, momentum=0.9, nesterov=True, weight_decay=0.01)]
 
 
-@pytest.mark.parametrize("optimizers", [sgd, utils.muon_and_adamw])
+@pytest.mark.parametrize("optimizers", [sgd, utils.muon_and_adam])
 def test_steps_are_those_of_a_plain_loop(small, device, optimizers, threads):
     """With the learning rates given to the optimizers as numbers, not as tensors on the device.
 

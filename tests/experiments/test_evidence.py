@@ -7,7 +7,7 @@ import pytest
 from shared import ROOT
 
 import utils
-from experiments import ablation, final, paired, reliability, search, seeds, speed, study, tricks
+from experiments import final, paired, reliability, search, seeds, speed, study, tricks
 
 FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -58,83 +58,24 @@ def test_the_search_is_that_of_the_file():
     assert "most candidates have one seed and the others two" in TEXT
 
 
-def test_the_recipe_is_the_first_line_of_the_search():
+def test_the_final_round_began_with_the_first_line_of_the_search():
     first = search.compare(study.read(search.CSV))[0]
     best = search.BASE | search.CANDIDATES[first["candidate"]]
-    recipe = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
+    fit = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
+    recipe = fit | final.LINES["recipe"]
     assert best["schedule"](1000).tolist() == recipe["schedule"](1000).tolist()
     del best["schedule"]
     assert best == {name: recipe[name] for name in best}
 
 
 def test_what_the_names_of_the_candidates_mean_is_so():
-    base, limits = search.BASE, inspect.signature(utils.random_affines).parameters
+    base, limits = search.BASE, search.Annealed(1, 1).limits
     assert base["strength"] == (1, 1)
     assert f"rises to its peak, else {base['schedule'].keywords['warmup']:.0%}".replace("%", " %") in TEXT
     assert f"(EMA) of the weights, else {base['averaging']}" in TEXT
-    assert f"else {limits['shift'].default:.0%}".replace("%", " %") + " of its width" in TEXT
+    assert f"else {limits['shift']:.0%}".replace("%", " %") + " of its width" in TEXT
     varied = {name for pieces in search.CANDIDATES.values() for name in pieces}
-    assert varied == {"augment", "averaging", "dropout", "lr", "optimizers", "schedule", "strength"}
-
-
-# --- Ablation ---
-
-
-@pytest.fixture(scope="module")
-def comparisons():
-    """Every comparison of the ablation: (epoch, metric) → line → what `ablation.compare` returns of it."""
-    rows = study.read(ablation.CSV)
-    return {
-        (epoch, metric): {row["line"]: row for row in ablation.compare(ablation.readings(rows, metric, epoch))}
-        for epoch in (10, 15)
-        for metric in ("accuracy", "loss")
-    }
-
-
-def holm(ps):
-    """Return `ps` after Holm's correction, smallest first.
-
-    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
-    """
-    corrected = [min(1.0, (len(ps) - rank) * p) for rank, p in enumerate(sorted(ps))]
-    return [max(corrected[: rank + 1]) for rank in range(len(ps))]
-
-
-def test_holms_correction_is_that_of_an_example_by_hand():
-    assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.02, 0.03, 0.06, 0.06])
-
-
-def test_the_ablation_is_that_of_the_file():
-    rows = study.read(ablation.CSV)
-    accuracies = ablation.readings(rows)
-    assert list(accuracies) == list(ablation.LINES)
-    assert {len(values) for values in accuracies.values()} == {5}
-    table = ["|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|" for line in ablation.cells(rows)]
-    assert "\n".join(table) + "\n" in README
-
-
-def test_no_difference_of_the_ablation_survives_correction(comparisons):
-    ps = [row["p"] for table in comparisons.values() for row in table.values() if "p" in row]
-    assert min(holm(ps)) > 0.05
-    for quoted in (
-        f"9 comparisons, 2 metrics and 2 epochs (10 and 15) there are {len(ps)} p-values",
-        f"{sum(p < 0.05 for p in ps)} of them are below 0.05",
-        f"none is: the smallest, {min(ps):.4f}, becomes {holm(ps)[0]:.3f}",
-    ):
-        assert quoted in TEXT
-
-
-def test_what_it_says_of_averaging_and_of_the_five_seeds_is_so(comparisons):
-    without = "the recipe without averaging"
-    assert min(comparisons[15, metric][without]["p"] for metric in ("accuracy", "loss")) > 0.05
-    early = comparisons[10, "accuracy"][without]
-    mean = seeds.summarise(seeds.accuracies(study.read(seeds.CSV)))["mean_15"]
-    for quoted in (
-        f"without it is at {early['mean']:.3f} %, {-early['difference']:.3f} lower (p = {early['p']:.3f} before",
-        f"the recipe's mean is {comparisons[15, 'accuracy'][ablation.RECIPE]['mean']:.3f} %, "
-        f"with all twenty {mean:.3f} %",
-    ):
-        assert quoted in TEXT
+    assert varied == {"averaging", "dropout", "limits", "lr", "optimizers", "schedule", "strength"}
 
 
 # --- Final round ---
@@ -167,6 +108,12 @@ def test_the_final_round_is_that_of_the_file():
     assert sorted(costs, key=costs.get) == ["without annealing", "without weight decay", "without Muon"]
     assert [step["accuracy"].high < 0 for step in steps] == [False, False, True]
     assert "Annealing and weight decay go. With SGD in place of Muon as well, accuracy is lower" in TEXT
+    last = [name for name, step in zip(final.steps(rows), steps, strict=True) if step["accuracy"].high >= 0][-1]
+    assert final.LINES[last] == {}  # what `fit` does by itself
+    limits = {name: p.default for name, p in inspect.signature(utils.random_affines).parameters.items()}
+    told = "8.75°, 7 % of the width, 8.75 % and 7°"
+    assert (limits["degrees"], limits["shift"], limits["scale"], limits["shear"]) == (8.75, 0.07, 0.0875, 7)
+    assert f"whose limits are {told}" in TEXT
 
 
 # --- Speed ---

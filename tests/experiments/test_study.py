@@ -173,15 +173,6 @@ def test_ray_makes_the_runs(path):
 # --- A run ---
 
 
-@pytest.fixture
-def few(small, monkeypatch):
-    """The small splits in place of all of MNIST; as many threads afterwards as before."""
-    threads = torch.get_num_threads()
-    monkeypatch.setattr(utils, "load_mnist", lambda *_: small)
-    yield small
-    torch.set_num_threads(threads)
-
-
 def test_a_run_of_the_seeds_is_fit_as_it_stands(few):
     rows = seeds.work({"seed": 3}, epochs=2)
     utils.set_seed(3)
@@ -193,14 +184,6 @@ def test_a_run_of_the_seeds_is_fit_as_it_stands(few):
         assert row["test_loss"] == f"{epoch['test_loss']:.5f}"
         assert row["train_loss"] == f"{epoch['train_loss']:.5f}"
         assert row["torch"] == torch.__version__
-
-
-@pytest.mark.parametrize("name", ablation.TRAININGS)
-def test_every_training_of_the_ablation_runs(few, name, monkeypatch):
-    monkeypatch.setitem(ablation.TRAININGS[name], "epochs", 1)
-    (row,) = ablation.work({"training": name, "seed": 0})
-    assert set(row) == set(ablation.FIELDS) - set(ablation.NAMES)
-    assert all(float(row[name]) > 0 for name in study.CURRENT)
 
 
 def test_the_weights_being_trained_are_looked_at_and_not_their_average(small):
@@ -231,9 +214,15 @@ class Forbidden:
 
 
 @pytest.mark.parametrize(
-    ("study_of", "named"), [(search, {"candidate": "muon 0.15"}), (final, {"line": "recipe"})], ids=["search", "final"]
+    ("work", "named"),
+    [
+        (search.work, {"candidate": "muon 0.15"}),
+        (final.work, {"line": "recipe"}),
+        (ablation.tune, {"line": "constant 0.005"}),
+    ],
+    ids=["search", "final", "rates"],
 )
-def test_the_test_set_takes_no_part_in_a_choice(few, monkeypatch, study_of, named):
+def test_the_test_set_takes_no_part_in_a_choice(few, monkeypatch, work, named):
     """The whole of `work`, on a test set that cannot be looked at; the two sets that it trains and judges by differ."""
     monkeypatch.setattr(utils, "load_mnist", lambda *_: (few[0], Forbidden()))
     monkeypatch.setattr(study, "train", functools.partial(study.train, epochs=1))
@@ -244,11 +233,30 @@ def test_the_test_set_takes_no_part_in_a_choice(few, monkeypatch, study_of, name
         return fit(model, *splits, **recipe)
 
     monkeypatch.setattr(utils, "fit", watched)
-    (row,) = study_of.work({**named, "seed": 0})
+    (row,) = work({**named, "seed": 0})
     assert 0 < float(row["validation_accuracy"]) <= 100
     ((training, held),) = seen
     together = torch.cat([training.images, held.images]).flatten(1).sum(dim=1).sort().values
     assert torch.equal(together, few[0].images.flatten(1).sum(dim=1).sort().values)
+
+
+def test_annealed_augmentation_goes_from_its_first_strength_to_its_last(few, monkeypatch):
+    """Told by the limit of the shift, with a trial before the first epoch, as `fit` makes it."""
+    asked = []
+    monkeypatch.setattr(utils, "random_affines", lambda n, degrees, shift, *rest: asked.append(shift))
+    augment = search.arguments({"strength": (1.5, 0.1), "limits": {"shift": 0.5}})["augment"]
+    for _ in range(1 + study.EPOCHS):
+        augment(2)
+    assert asked == pytest.approx([0.75, *(0.75 - 0.05 * epoch for epoch in range(15))])
+    assert search.arguments({"lr": 1}) == {"lr": 1}
+
+
+def test_the_recipe_before_annealing_went_is_the_same_but_for_its_strength(few):
+    maps = [
+        augment(5, generator=torch.Generator().manual_seed(0))
+        for augment in (utils.random_affines, search.Annealed(0.875, 0.875))
+    ]
+    torch.testing.assert_close(*maps)
 
 
 def test_a_sixth_of_the_training_images_is_held_out(mnist):
@@ -313,41 +321,6 @@ def test_a_seed_that_never_gets_there_is_not_left_out():
     assert seeds.tell(summary).endswith("latest never")
 
 
-def test_the_ablation_compares_pairs():
-    """Against the t-test written out: mean difference over its standard error, 2 degrees of freedom."""
-    lines = list(ablation.LINES)
-    found = {lines[0]: {0: 99.0, 1: 99.1, 2: 99.3}, lines[1]: {0: 99.2, 1: 99.2, 2: 99.6, 3: 90.0}}
-    first, second = ablation.compare(found)
-    assert "p" not in first
-    assert second["difference"] == pytest.approx(0.2)
-    t = 0.2 / (0.1 / 3**0.5)
-    assert second["p"] == pytest.approx(1 - t / (2 + t**2) ** 0.5, rel=1e-6)
-
-
-def test_every_line_of_the_ablation_can_be_read():
-    assert {training for training, _, _ in ablation.LINES.values()} == set(ablation.TRAININGS)
-    assert {base for _, _, base in ablation.LINES.values()} - {None} <= set(ablation.LINES)
-    values = {"test_accuracy": 99.5, "current_accuracy": 99.4, "test_loss": 0.015, "current_loss": 0.016}
-    rows = [{"training": name, "seed": "0", "epoch": "15", **values} for name in ablation.TRAININGS]
-    for metric, expected in {"accuracy": {99.5, 99.4}, "loss": {0.015, 0.016}}.items():
-        found = ablation.readings(rows, metric)
-        assert list(found) == list(ablation.LINES)
-        assert {value for values in found.values() for value in values.values()} == expected
-
-
-def test_the_ablation_tells_accuracy_and_loss():
-    def row(training, seed, accuracy, loss):
-        values = {"test_accuracy": accuracy, "current_accuracy": accuracy, "test_loss": loss, "current_loss": loss}
-        return {"training": training, "seed": seed, "epoch": 15, **values}
-
-    rows = [row("plain", 0, 99.0, 0.03), row("plain", 1, 99.1, 0.05)]
-    rows += [row("scheduled", 0, 99.2, 0.02), row("scheduled", 1, 99.5, 0.03)]
-    header, plain, scheduled = ablation.tell(rows).splitlines()
-    assert header.split() == ["after", "epoch", "15", "accuracy", "(%)", "difference", "p", "loss", "difference", "p"]
-    assert plain.split("  ")[-1].strip() == "0.0400"
-    assert scheduled.split()[-8:] == ["99.350", "±", "0.212", "+0.300", "0.2048", "0.0250", "-0.0150", "0.2048"]
-
-
 # --- What is drawn ---
 
 
@@ -363,14 +336,3 @@ def test_the_figure_of_the_seeds_shows_every_run_and_the_mean(tmp_path):
     assert all(axes.get_xlabel() for axes in figure.axes)
     assert "%" in curves.get_ylabel()
     figure.savefig(tmp_path / "seeds.png")
-
-
-def test_the_figure_of_the_ablation_shows_every_line(tmp_path):
-    found = {line: {0: 99.1, 1: 99.2, 2: 99.6} for line in ablation.LINES}
-    figure = ablation.plot(found)
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == list(ablation.LINES)
-    assert sum(len(collection.get_offsets()) for collection in axes.collections) == 3 * len(found)
-    assert [line.get_xdata()[0] for line in axes.lines[: len(found)]] == pytest.approx([99.3] * len(found))
-    assert "%" in axes.get_xlabel()
-    figure.savefig(tmp_path / "ablation.png")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import utils
-from experiments import ablation, seeds, study
+from experiments import seeds, study
 from model import Net
 from tools import notebook as tool
 from training.optimizers import Muon
@@ -136,12 +136,6 @@ def test_the_recipe_it_tells_is_the_recipe_it_uses(saved):
 def test_the_seeds_it_tells_are_those_of_the_csv(code):
     runs = seeds.accuracies(study.read(seeds.CSV))
     assert output_of(code, "from experiments import seeds").strip() == seeds.tell(seeds.summarise(runs))
-
-
-def test_the_ablation_it_tells_is_that_of_the_csv(code):
-    rows = study.read(ablation.CSV)
-    told = f"{ablation.tell(rows, epoch=10)}\n\n{ablation.tell(rows, epoch=15)}"
-    assert output_of(code, "from experiments import ablation").strip() == told
 
 
 def test_the_committed_weights_are_those_of_the_saved_run(code, mnist, device):

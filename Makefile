@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OWNER ?=
-N ?= 20
+N ?= 40
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
@@ -57,7 +57,7 @@ floor: .venv/installed ## Work out how fast a training step could be on this pro
 search: .venv/installed ## Train every candidate recipe on 50,000 images and judge it on 10,000 held-out ones
 	$(BIN)/python -m experiments.search
 
-seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=20
+seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=40
 	$(BIN)/python -m experiments.seeds --seeds $(N) --csv $(CSV)
 
 budget: .venv/installed ## Train the recipe in cycles of 3 to 30 epochs, ten seeds each
@@ -66,7 +66,7 @@ budget: .venv/installed ## Train the recipe in cycles of 3 to 30 epochs, ten see
 minutes: .venv/installed ## Time both ways to 99.4 %, ours and the DataLoader baseline's, each in its shortest cycle
 	$(BIN)/python -m experiments.minutes
 
-ablation: .venv/installed ## Take the recipe apart, piece by piece, over five seeds
+ablation: .venv/installed ## Take the recipe apart, from plain SGD to the whole, one change at a time
 	$(BIN)/python -m experiments.ablation
 
 final: .venv/installed ## Train the recipe without each of its pieces, on held-out images, by the protocol

@@ -1,4 +1,4 @@
-"""Is 99.4 % luck? The recipe of the notebook, trained once from every seed, none left out. `make seeds N=20`
+"""Is 99.4 % luck? The recipe of the notebook, trained once from every seed, none left out. `make seeds N=40`
 
 Each run is `utils.fit` as it stands: all 60,000 training images, 15 epochs, the full test set after every epoch, the
 averaged weights as they are then. Nothing is chosen by looking at a run. A row an epoch goes to experiments/seeds.csv,
@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 
 import utils
-from experiments import study
+from experiments import paired, study
 
 CSV = Path(__file__).resolve().parent / "seeds.csv"
 NAMES = ("seed",)
@@ -33,17 +33,20 @@ def accuracies(rows):
 
 
 def summarise(runs):
-    """Return what the claim rests on, from `accuracies`: means, deviations, extremes and counts, in percent.
+    """Return what the claim rests on, from `accuracies` of two runs or more: means, their 95 % intervals, and so on.
 
-    A run that never reaches the target counts as reaching it in epoch infinity.
+    Accuracies are in percent. A run that never reaches the target counts as reaching it in epoch infinity.
     """
     target = 100 * utils.TARGET_ACCURACY
     summary = {"seeds": len(runs)}
     for epoch in (10, 15):
         reached = [run[epoch - 1] for run in runs.values()]
+        mean = paired.mean(reached)
         summary |= {
-            f"mean_{epoch}": statistics.mean(reached),
-            f"deviation_{epoch}": statistics.stdev(reached) if len(reached) > 1 else 0.0,
+            f"mean_{epoch}": mean.mean,
+            f"low_{epoch}": mean.low,
+            f"high_{epoch}": mean.high,
+            f"deviation_{epoch}": statistics.stdev(reached),
             f"worst_{epoch}": min(reached),
             f"best_{epoch}": max(reached),
         }
@@ -61,14 +64,23 @@ def tell(summary):
     median, latest = (f"{summary[name]:g}".replace("inf", "never") for name in ("first_median", "first_latest"))
     return (
         "{seeds} seeds, test accuracy of the averaged weights\n"
-        "epoch 10: mean {mean_10:.3f}%, standard deviation {deviation_10:.3f}, "
-        "worst {worst_10:.2f}%, best {best_10:.2f}%\n"
-        "epoch 15: mean {mean_15:.3f}%, standard deviation {deviation_15:.3f}, "
-        "worst {worst_15:.2f}%, best {best_15:.2f}%\n"
+        "epoch 10: mean {mean_10:.3f}% (95% interval {low_10:.3f} to {high_10:.3f}), "
+        "standard deviation {deviation_10:.3f}, worst {worst_10:.2f}%, best {best_10:.2f}%\n"
+        "epoch 15: mean {mean_15:.3f}% (95% interval {low_15:.3f} to {high_15:.3f}), "
+        "standard deviation {deviation_15:.3f}, worst {worst_15:.2f}%, best {best_15:.2f}%\n"
         "99.40% or more in every epoch from 10 to 15: {always_from_10} of {seeds} seeds\n"
         "99.40% reached within 10 epochs: {within_target_epoch} of {seeds} seeds\n"
         "first epoch at 99.40%: median {median}, latest {latest}"
     ).format(**summary, median=median, latest=latest)
+
+
+def table(summary):
+    """Return `summary` as the two rows that both READMEs have: epoch, mean, its interval, deviation, worst and best."""
+    row = (
+        "| {{0}} | {{mean_{0}:.3f}} % | {{low_{0}:.3f}} to {{high_{0}:.3f}} "
+        "| {{deviation_{0}:.3f}} | {{worst_{0}:.2f}} % | {{best_{0}:.2f}} % |"
+    )
+    return "\n".join(row.format(epoch).format(epoch, **summary) for epoch in (10, 15))
 
 
 def plot(runs):
@@ -95,12 +107,12 @@ def plot(runs):
 
 def main():
     parser = study.parser("Train the recipe from many seeds, and keep every run.")
-    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="seeds 0 to N-1 (default: 20)")
+    parser.add_argument("--seeds", type=int, default=40, metavar="N", help="seeds 0 to N-1 (default: 40)")
     parser.add_argument("--csv", type=Path, default=CSV, help="where to keep the runs (default: experiments/seeds.csv)")
     parser.add_argument("--epochs", type=int, default=study.EPOCHS, help="fewer, for a quick look elsewhere")
     options = parser.parse_args()
-    if options.seeds < 1:
-        parser.error(f"--seeds is {options.seeds}; it must be at least 1")
+    if options.seeds < 2:
+        parser.error(f"--seeds is {options.seeds}; it must be at least 2, since one run has no spread")
     if options.epochs != study.EPOCHS and options.csv.resolve() == CSV:
         parser.error(f"--epochs {options.epochs} is not the recipe; name another file with --csv")
     runs = [{"seed": seed} for seed in range(options.seeds)]

@@ -307,11 +307,14 @@ def test_the_summary_of_seeds_counts_what_it_says():
     assert summary["worst_10"] == 99.44
     assert summary["mean_15"] == pytest.approx(99.55)
     assert summary["deviation_15"] == pytest.approx(0.0707, abs=1e-4)
+    # Student's t for one degree of freedom is 12.706, the standard error 0.05.
+    assert (summary["low_15"], summary["high_15"]) == (pytest.approx(98.9147), pytest.approx(100.1853))
     assert (summary["worst_15"], summary["best_15"]) == (99.50, 99.60)
     assert summary["always_from_10"] == 1
     assert summary["first_median"] == 3.5
     assert summary["first_latest"] == 6
     assert "1 of 2 seeds" in seeds.tell(summary)
+    assert seeds.table(summary).splitlines()[1] == "| 15 | 99.550 % | 98.915 to 100.185 | 0.071 | 99.50 % | 99.60 % |"
 
 
 def test_a_seed_that_never_gets_there_is_not_left_out():

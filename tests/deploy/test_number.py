@@ -203,10 +203,14 @@ def test_pieces_that_do_not_touch_are_one_digit():
 
 
 def test_digits_that_touch_are_cut_apart():
-    ink = draw(3, 5, 2, width=46)
-    overlap = next(width for width in range(46, 10, -1) if ndimage.label(draw(3, 5, 2, width=width) > 0.5)[1] == 1)
-    assert ndimage.label(ink > 0.5)[1] == 3
-    assert read(draw(3, 5, 2, width=overlap)) == "352"
+    """Not always, as deploy/README.md tells: a third of such pairs at the least. Uncut, none would be."""
+    right, pairs = 0, 0
+    for first, second in itertools.product((0, 2, 3, 4, 5, 7, 8), repeat=2):
+        widths = (draw(first, second, width=width) for width in range(50, 10, -1))
+        ink = next(ink for ink in widths if ndimage.label(ink > 0.5)[1] == 1)
+        right, pairs = right + (read(ink) == f"{first}{second}"), pairs + 1
+    assert pairs == 49
+    assert right >= pairs / 3
 
 
 def test_specks_do_not_matter():

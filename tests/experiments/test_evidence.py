@@ -7,7 +7,7 @@ import pytest
 from shared import ROOT
 
 import utils
-from experiments import final, paired, reliability, search, seeds, speed, study, tricks
+from experiments import budget, final, paired, reliability, search, seeds, speed, study, tricks
 
 FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -39,6 +39,23 @@ def test_the_seeds_are_those_of_the_file():
     assert (
         f"at the median in epoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}" in TEXT
     )
+
+
+# --- Budget ---
+
+
+def test_the_budget_is_that_of_the_files():
+    found = budget.accuracies(study.read(budget.CSV), study.read(seeds.CSV))
+    table = budget.summarise(found)
+    assert budget.tell(table) in README
+    whole = {study.EPOCHS: 10} | budget.CYCLES
+    assert all(list(values) == list(range(whole[epochs])) for epochs, values in found.items())
+    missing = set(budget.CYCLES) - set(found)
+    assert missing <= {30}
+    assert ("The cycle of 30 epochs has not been run yet" in TEXT) == bool(missing)
+    by_mean, by_seeds = budget.fewest(table)
+    assert f"The fewest epochs whose mean is at 99.40 % are {by_mean}" in TEXT
+    assert f"the fewest in which 95 % of the seeds are, {by_seeds}" in TEXT
 
 
 # --- Search ---

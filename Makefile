@@ -7,7 +7,7 @@ N ?= 40
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds budget minutes ablation final elsewhere pictures numbers reliability deploy drawing lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor search seeds budget minutes ablation final strength elsewhere pictures numbers reliability deploy drawing lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ ablation: .venv/installed ## Take the recipe apart, from plain SGD to the whole,
 
 final: .venv/installed ## Train the recipe without each of its pieces, on held-out images, by the protocol
 	$(BIN)/python -m experiments.final
+
+strength: .venv/installed ## Choose how strong the augmentation is, on held-out images
+	$(BIN)/python -m experiments.strength
 
 elsewhere: .venv/installed ## Have the network classify digits that are not from MNIST
 	$(BIN)/python -m experiments.elsewhere

@@ -13,7 +13,7 @@ import torch
 from shared import ROOT, make_trainer
 
 import utils
-from experiments import ablation, final, search, seeds, study
+from experiments import ablation, final, search, seeds, strength, study
 
 FIELDS = ("seed", "epoch", "value")
 
@@ -218,9 +218,10 @@ class Forbidden:
     [
         (search.work, {"candidate": "muon 0.15"}),
         (final.work, {"line": "recipe"}),
+        (strength.work, {"line": "strength 0.5"}),
         (ablation.tune, {"line": "constant 0.005"}),
     ],
-    ids=["search", "final", "rates"],
+    ids=["search", "final", "strength", "rates"],
 )
 def test_the_test_set_takes_no_part_in_a_choice(few, monkeypatch, work, named):
     """The whole of `work`, on a test set that cannot be looked at; the two sets that it trains and judges by differ."""

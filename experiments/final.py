@@ -24,15 +24,15 @@ SEEDS = range(10)
 
 
 # In place of what is the default of `utils.fit` now: the recipe that the round began with, and what was left of it.
-ANNEALED = {"strength": (1.5, 0.25)}
+ANNEALED, EVEN = {"strength": (1.5, 0.25)}, {"strength": (0.875, 0.875)}
 LINES = {
     "recipe": ANNEALED | {"optimizers": muon_and_adamw},
     "without weight decay": ANNEALED,
-    "without annealing": {"optimizers": muon_and_adamw},
-    "without annealing, without weight decay": {},
+    "without annealing": EVEN | {"optimizers": muon_and_adamw},
+    "without annealing, without weight decay": EVEN,
 }
 LINES |= {f"sgd {peak}": ANNEALED | {"optimizers": sgd, "lr": peak} for peak in PEAKS}
-LINES |= {f"without annealing, sgd {peak}": {"optimizers": sgd, "lr": peak} for peak in PEAKS}
+LINES |= {f"without annealing, sgd {peak}": EVEN | {"optimizers": sgd, "lr": peak} for peak in PEAKS}
 
 
 def work(run):

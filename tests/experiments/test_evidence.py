@@ -7,7 +7,7 @@ import pytest
 from shared import ROOT
 
 import utils
-from experiments import budget, final, paired, reliability, search, seeds, speed, study, tricks
+from experiments import budget, final, paired, reliability, search, seeds, speed, strength, study, tricks
 
 FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -124,11 +124,25 @@ def test_the_final_round_is_that_of_the_file():
     assert [step["accuracy"].high < 0 for step in steps] == [False, False, True]
     assert "Annealing and weight decay go. With SGD in place of Muon as well, accuracy is lower" in TEXT
     last = [name for name, step in zip(final.steps(rows), steps, strict=True) if step["accuracy"].high >= 0][-1]
-    assert final.LINES[last] == {}  # what `fit` does by itself
+    assert final.LINES[last] == {"strength": (strength.BEFORE, strength.BEFORE)}
+
+
+# --- Strength of the augmentation ---
+
+
+def test_the_strength_is_that_of_the_file_and_the_recipe_has_it():
+    rows, before = study.read(strength.CSV), study.read(final.CSV)
+    for own in strength.readings(rows, before, "accuracy").values():
+        assert sorted(own) == list(final.SEEDS)
+    assert strength.tell(rows, before) in README
+    best = strength.best(rows, before)
     limits = {name: p.default for name, p in inspect.signature(utils.random_affines).parameters.items()}
-    told = "8.75°, 7 % of the width, 8.75 % and 7°"
-    assert (limits["degrees"], limits["shift"], limits["scale"], limits["shear"]) == (8.75, 0.07, 0.0875, 7)
-    assert f"whose limits are {told}" in TEXT
+    for name, limit in search.Annealed(1, 1).limits.items():
+        assert limits[name] == pytest.approx(best * limit)
+    told = "{degrees:g}°, {0:g} % of the width, {1:g} % and {shear:g}°".format(
+        100 * limits["shift"], 100 * limits["scale"], **limits
+    )
+    assert f"The strength {best} has the highest mean, so it is the recipe's: {told}" in TEXT
 
 
 # --- Speed ---

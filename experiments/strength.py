@@ -13,6 +13,7 @@ from experiments import final, paired, study
 from experiments.search import arguments, hold_out
 
 CSV = Path(__file__).resolve().parent / "strength.csv"
+SEEN_CSV = CSV.with_name("strength_seeds.csv")  # rows of seeds.py at the strength of before, on the test set
 STRENGTHS = (0.5, 0.875, 1.25)
 BEFORE = 0.875  # that of final.py
 

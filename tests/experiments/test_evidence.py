@@ -161,6 +161,14 @@ def test_the_strength_is_that_of_the_file_and_the_recipe_has_it():
     assert f"The strength {best} has the highest mean, so it is the recipe's: {told}" in TEXT
 
 
+def test_what_had_been_seen_of_the_test_set_is_told():
+    runs = seeds.accuracies(study.read(strength.SEEN_CSV))
+    assert list(runs) == list(range(len(runs)))
+    assert f"{len(runs)} of the 40 seeds on the test set had been run by then" in TEXT
+    assert sum(run[-1] < 100 * utils.TARGET_ACCURACY for run in runs.values()) == 1
+    assert "one of them was below 99.40 % after epoch 15" in TEXT
+
+
 # --- Speed ---
 
 

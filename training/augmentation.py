@@ -9,7 +9,7 @@ from training.checks import is_number, require, require_count
 MEAN, STD = 0.1307, 0.3081
 
 
-def random_affines(n, degrees=8.75, shift=0.07, scale=0.0875, shear=7.0, generator=None):
+def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=None):
     """Return `n` random maps from output to input coordinates, float32 [n, 2, 3] on the CPU, for `warp`.
 
     Each map rotates by up to ±`degrees`, shifts by up to ±`shift` of the image's width along both axes, scales by up

@@ -83,6 +83,30 @@ def table(summary):
     return "\n".join(row.format(epoch).format(epoch, **summary) for epoch in (10, 15))
 
 
+def asked(summary):
+    """Return the table of what was asked of the seeds before they were run, and whether `summary` has it."""
+    n, target = summary["seeds"], 100 * utils.TARGET_ACCURACY
+    rows = (
+        ("the mean after epoch 10 at 99.50 % or above", f"{summary['mean_10']:.3f} %", summary["mean_10"] >= 99.5),
+        (
+            "the worst seed after epoch 15 at 99.40 % or above",
+            f"{summary['worst_15']:.2f} %",
+            summary["worst_15"] >= target,
+        ),
+        (
+            "every seed at 99.40 % within 10 epochs",
+            f"{summary['within_target_epoch']} of {n}",
+            summary["within_target_epoch"] == n,
+        ),
+        (
+            "95 % of the seeds there in every epoch from 10 to 15",
+            f"{summary['always_from_10']} of {n}",
+            summary["always_from_10"] >= 0.95 * n,
+        ),
+    )
+    return "\n".join(f"| {what} | {found} | {'met' if good else 'missed'} |" for what, found, good in rows)
+
+
 def plot(runs):
     """Return a figure of `accuracies`: every seed's curve and their mean, and the spread at epochs 10 and 15."""
     figure, (curves, spread) = utils.canvas(1, 2, height=4.2, sharey=True, width_ratios=[3, 1])

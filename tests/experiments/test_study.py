@@ -315,6 +315,12 @@ def test_the_summary_of_seeds_counts_what_it_says():
     assert summary["first_median"] == 3.5
     assert summary["first_latest"] == 6
     assert "1 of 2 seeds" in seeds.tell(summary)
+    assert [line.split(" | ")[1:] for line in seeds.asked(summary).splitlines()] == [
+        ["99.470 %", "missed |"],
+        ["99.50 %", "met |"],
+        ["2 of 2", "met |"],
+        ["1 of 2", "missed |"],
+    ]
     assert seeds.table(summary).splitlines()[1] == "| 15 | 99.550 % | 98.915 to 100.185 | 0.071 | 99.50 % | 99.60 % |"
 
 

@@ -90,6 +90,16 @@ def test_the_claim_holds_in_the_saved_run(code):
     assert f"Test accuracy after epoch 15, the last: {accuracies[-1]:.2f}%" in verdict
 
 
+def test_what_it_says_of_training_and_test_accuracy_is_so(code, saved):
+    bars = re.findall(r"Accuracy=(\d+\.\d\d): 100%", output_of(code, TRAINING))
+    tests = [epoch[4] for epoch in EPOCH.findall(output_of(code, TRAINING))]
+    below = [float(training) < float(test) for training, test in zip(bars, tests, strict=True)]
+    assert any("For most of the run training accuracy stays below test accuracy" in c.source for c in saved.cells)
+    assert any("In the last epochs the two meet." in c.source for c in saved.cells)
+    assert all(below[:10])
+    assert not all(below)
+
+
 def test_the_claim_is_asserted_not_only_printed(code):
     (cell,) = (cell for cell in code if cell.source.startswith("parameters = "))
     assert cell.source.count("assert ") == 3

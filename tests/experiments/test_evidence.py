@@ -257,8 +257,10 @@ def test_the_reliability_is_that_of_the_file():
     rows = [row for row in study.read(reliability.CSV) if int(row["images"])]
     assert sum(int(row["images"]) for row in rows) == 10_000
     assert reliability.tell(rows) in README
-    assert all(low <= float(row["sure"]) <= high for row in rows for _, low, high in [reliability.share(row)])
-    assert f"In each of the {len(rows)} groups the mean probability lies in the interval" in TEXT
+    covered = sum(low <= float(row["sure"]) <= high for row in rows for _, low, high in [reliability.share(row)])
+    assert f"In {covered} of {len(rows)} groups the mean probability lies in the interval" in TEXT
+    # One of seven 95 % intervals misses by chance in three such tables out of ten; two in one of twenty.
+    assert len(rows) - covered <= 1
 
 
 # --- The text ---

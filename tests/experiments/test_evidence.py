@@ -34,8 +34,8 @@ def test_the_seeds_are_those_of_the_file():
     assert f"from {len(runs)} seeds, none left out" in TEXT
     assert seeds.table(summary) in README
     assert seeds.asked(summary) in README
-    for epoch in (10, 15):
-        assert f"scatters by about {summary[f'deviation_{epoch}']:.2f}" in TEXT
+    deviations = "{deviation_10:.2f} after epoch 10 and {deviation_15:.2f} after epoch 15".format(**summary)
+    assert f"standard deviation of one run's accuracy is {deviations}" in TEXT
     assert f"In {summary['always_from_10']} of the {summary['seeds']} seeds every epoch from 10 to 15" in TEXT
     assert (
         f"at the median in epoch {summary['first_median']:g}, at the latest in epoch {summary['first_latest']}" in TEXT

@@ -252,10 +252,10 @@ def test_annealed_augmentation_goes_from_its_first_strength_to_its_last(few, mon
     assert search.arguments({"lr": 1}) == {"lr": 1}
 
 
-def test_the_recipe_before_annealing_went_is_the_same_but_for_its_strength(few):
+def test_the_augmentation_of_the_recipe_is_that_of_strength_one_half(few):
     maps = [
         augment(5, generator=torch.Generator().manual_seed(0))
-        for augment in (utils.random_affines, search.Annealed(0.875, 0.875))
+        for augment in (utils.random_affines, search.Annealed(0.5, 0.5))
     ]
     torch.testing.assert_close(*maps)
 

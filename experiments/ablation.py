@@ -16,7 +16,6 @@ import torch
 
 import utils
 from experiments import final, paired, seeds, study
-from experiments.search import hold_out
 
 CSV = Path(__file__).resolve().parent / "ablation.csv"
 RATES_CSV = CSV.with_name("rates.csv")
@@ -59,11 +58,7 @@ def trainings(rate):
 
 def tune(run):
     """Train at one of `RATES`, "constant 0.005" say, from one seed on 50,000 images; return its rows."""
-    splits = hold_out(utils.load_mnist(study.ROOT / "data")[0])
-    pieces = trainings(float(run["line"].split()[1]))["constant"]
-    return study.rows_of(
-        study.train(splits, run["seed"], **pieces, extra=study.look_at_current(splits[1])), "validation"
-    )
+    return final.validate(trainings(float(run["line"].split()[1]))["constant"], run["seed"])
 
 
 def work(run, rate):

@@ -35,12 +35,17 @@ LINES |= {f"sgd {peak}": ANNEALED | {"optimizers": sgd, "lr": peak} for peak in 
 LINES |= {f"without annealing, sgd {peak}": EVEN | {"optimizers": sgd, "lr": peak} for peak in PEAKS}
 
 
-def work(run):
-    """Train one line from one seed; return its rows."""
+def validate(pieces, seed):
+    """Train with `pieces` from one seed on 50,000 images; return its rows, which look at the other 10,000."""
     training, _ = utils.load_mnist(study.ROOT / "data")
     splits = hold_out(training)
     extra = study.look_at_current(splits[1])
-    return study.rows_of(study.train(splits, run["seed"], **arguments(LINES[run["line"]]), extra=extra), "validation")
+    return study.rows_of(study.train(splits, seed, **arguments(pieces), extra=extra), "validation")
+
+
+def work(run):
+    """Train one line from one seed; return its rows."""
+    return validate(LINES[run["line"]], run["seed"])
 
 
 def best_peak(rows):
@@ -116,10 +121,7 @@ def tell_steps(rows):
     lines = []
     for step, found in confirmations(rows).items():
         accuracy, loss = found["accuracy"], found["loss"]
-        lines.append(
-            f"| {step} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) "
-            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) | {paired.verdict(accuracy, loss)} |"
-        )
+        lines.append(f"| {step} | {accuracy.tell(3)} | {loss.tell(5)} | {paired.verdict(accuracy, loss)} |")
     return "\n".join(lines)
 
 

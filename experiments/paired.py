@@ -30,6 +30,10 @@ class Difference(NamedTuple):
         """Whether the interval leaves zero out."""
         return self.low > 0 or self.high < 0
 
+    def tell(self, digits):
+        """Return the mean and, in parentheses, its interval, with so many digits behind the point."""
+        return f"{self.mean:+.{digits}f} ({self.low:+.{digits}f} to {self.high:+.{digits}f})"
+
 
 def mean(values, level=0.95):
     """Return the `Difference` of the mean of `values`, two numbers or more, to zero, with its interval at `level`."""
@@ -79,10 +83,8 @@ def tell(found):
     for place, (line, accuracy) in enumerate(found["accuracy"].items()):
         loss = found["loss"][line]
         lines.append(
-            f"| {line} | {accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f}) "
-            f"| {p_values['accuracy'][place]:.4f} "
-            f"| {loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f}) | {p_values['loss'][place]:.4f} "
-            f"| {verdict(accuracy, loss)} |"
+            f"| {line} | {accuracy.tell(3)} | {p_values['accuracy'][place]:.4f} "
+            f"| {loss.tell(5)} | {p_values['loss'][place]:.4f} | {verdict(accuracy, loss)} |"
         )
     return "\n".join(lines)
 

@@ -76,11 +76,12 @@ def tell(summary):
 
 def table(summary):
     """Return `summary` as the two rows that both READMEs have: epoch, mean, its interval, deviation, worst and best."""
-    row = (
-        "| {{0}} | {{mean_{0}:.3f}} % | {{low_{0}:.3f}} to {{high_{0}:.3f}} "
-        "| {{deviation_{0}:.3f}} | {{worst_{0}:.2f}} % | {{best_{0}:.2f}} % |"
-    )
-    return "\n".join(row.format(epoch).format(epoch, **summary) for epoch in (10, 15))
+    return (
+        "| 10 | {mean_10:.3f} % | {low_10:.3f} to {high_10:.3f} "
+        "| {deviation_10:.3f} | {worst_10:.2f} % | {best_10:.2f} % |\n"
+        "| 15 | {mean_15:.3f} % | {low_15:.3f} to {high_15:.3f} "
+        "| {deviation_15:.3f} | {worst_15:.2f} % | {best_15:.2f} % |"
+    ).format(**summary)
 
 
 def asked(summary):

@@ -8,9 +8,7 @@ smaller recipe is the line of 0.875. A row an epoch goes to experiments/strength
 import statistics
 from pathlib import Path
 
-import utils
 from experiments import final, paired, study
-from experiments.search import arguments, hold_out
 
 CSV = Path(__file__).resolve().parent / "strength.csv"
 SEEN_CSV = CSV.with_name("strength_seeds.csv")  # rows of seeds.py at the strength of before, on the test set
@@ -20,11 +18,8 @@ BEFORE = 0.875  # that of final.py
 
 def work(run):
     """Train at one strength, "strength 0.5" say, from one seed; return its rows."""
-    splits = hold_out(utils.load_mnist(study.ROOT / "data")[0])
     strength = float(run["line"].split()[1])
-    pieces = arguments({"strength": (strength, strength)})
-    history = study.train(splits, run["seed"], **pieces, extra=study.look_at_current(splits[1]))
-    return study.rows_of(history, "validation")
+    return final.validate({"strength": (strength, strength)}, run["seed"])
 
 
 def readings(rows, before, metric):
@@ -49,11 +44,7 @@ def tell(rows, before):
         accuracy, loss = (paired.compare(own[strength], own[BEFORE], level) for own in (accuracies, losses))
         versus = ("", "", "")
         if strength != BEFORE:
-            versus = (
-                f"{accuracy.mean:+.3f} ({accuracy.low:+.3f} to {accuracy.high:+.3f})",
-                f"{loss.mean:+.5f} ({loss.low:+.5f} to {loss.high:+.5f})",
-                paired.verdict(accuracy, loss),
-            )
+            versus = (accuracy.tell(3), loss.tell(5), paired.verdict(accuracy, loss))
         means = (statistics.mean(own[strength].values()) for own in (accuracies, losses))
         line = "| {} | {:.3f} % | {} | {:.5f} | {} | {} |"
         lines.append(line.format(strength, next(means), versus[0], next(means), *versus[1:]))

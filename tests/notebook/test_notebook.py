@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import utils
-from experiments import seeds, study
+from experiments import budget, seeds, study
 from model import Net
 from tools import notebook as tool
 from training.optimizers import Muon
@@ -113,7 +113,7 @@ def test_facts_and_table_are_checked_by_nbval(code):
 
 def test_every_plot_is_in_it_once(code):
     plots = [f"utils.{name}(" for name in dir(utils) if name.startswith("plot_")]
-    plots += ["seeds.plot(", "final.plot(", "reliability.plot(", "picture.plot_reading("]
+    plots += ["seeds.plot(", "budget.plot(", "final.plot(", "reliability.plot(", "picture.plot_reading("]
     source = "\n".join(cell.source for cell in code)
     assert [plot for plot in plots if source.count(plot) != 1] == []
     assert len(figures(code)) == len(plots)
@@ -177,3 +177,12 @@ def test_make_and_an_open_notebook_have_checkpoints_and_weights_of_their_own(sav
     assert len(set(files)) == 8
     assert "build/save-15-epochs.pt" in files
     assert "MNIST_RUN=test $(BIN)/python -m pytest --nbval-lax" in (tool.ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_epochs_that_it_tells_are_enough_by_the_budget(saved):
+    table = budget.summarise(budget.accuracies(study.read(budget.CSV), study.read(seeds.CSV)))
+    by_mean, by_seeds = budget.fewest(table)
+    text = " ".join("\n".join(cell.source for cell in saved.cells).split())
+    assert f"The fewest epochs whose mean is at 99.4 % are {by_mean}, and" in text
+    assert f"the fewest in which 95 % of the seeds are, {by_seeds}." in text
+    assert f"epochs={by_mean})` is a choice" in text

@@ -7,7 +7,7 @@ N ?= 40
 CSV ?= experiments/seeds.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save bench tricks floor search seeds budget minutes ablation final strength elsewhere pictures numbers reliability deploy drawing lock repo clean
+.PHONY: help install run test verify variations lint save bench tricks floor gpu search seeds budget minutes ablation final strength elsewhere pictures numbers reliability deploy drawing lock repo clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ tricks: .venv/installed ## Time the training step with each speed-up of the CPU 
 
 floor: .venv/installed ## Work out how fast a training step could be on this processor at best
 	$(BIN)/python -m experiments.floor
+
+gpu: .venv/installed ## Time the training step with each speed-up of the GPU taken away, where there is one
+	$(BIN)/python -m experiments.gpu
 
 search: .venv/installed ## Train every candidate recipe on 50,000 images and judge it on 10,000 held-out ones
 	$(BIN)/python -m experiments.search

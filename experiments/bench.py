@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import torch
 
@@ -98,16 +99,28 @@ def processor():
     return platform.processor() or platform.machine()
 
 
+@contextlib.contextmanager
+def patched(patches):
+    """Have other things stand in their places within this context: each of `patches` is an object, a name, a value."""
+    with contextlib.ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(mock.patch.object(*patch))
+        yield
+
+
 # --- All turns -------------------------------------------------------------------------------------------------------
 
 
-def run_turn(module, *arguments):
+def run_turn(module, *arguments, threads=None):
     """Run `python -m module arguments` as a process of its own; return the JSON on the last line it prints.
 
-    Ends this program, with what the process had to say, where it fails.
+    torch has as many `threads` there, or by default as it takes. Ends this program, with what the process had to say,
+    where it fails.
     """
     command = [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
     environment = os.environ | {"TURN_STARTED": str(time.time())}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command[1:])} failed:\n{done.stderr}")

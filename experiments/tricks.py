@@ -6,12 +6,10 @@ same turn, and of the page faults a step. Not on Windows, which does not count t
 """
 
 import argparse
-import contextlib
 import json
 import statistics
 import time
 from pathlib import Path
-from unittest import mock
 
 import torch
 
@@ -27,7 +25,7 @@ WARM_UP, STEPS = 10, 100
 FULL = "nothing"
 NO_SPREADING = (cpu, "spread_narrow_batchnorm", lambda model: None)
 
-# What is taken away: the patches that do so, each an object, the name of its attribute, and what stands there instead.
+# What is taken away: the patches that do so, as for `bench.patched`. The `Trainer` is made and used under them.
 WITHOUT = {
     FULL: [],
     "keep_freed_memory": [(cpu, "keep_freed_memory", lambda: None)],
@@ -37,21 +35,12 @@ WITHOUT = {
 }
 
 
-@contextlib.contextmanager
-def taken_away(name):
-    """Do without the speed-up `name` within this context, where the `Trainer` is to be made and used."""
-    with contextlib.ExitStack() as stack:
-        for patch in WITHOUT[name]:
-            stack.enter_context(mock.patch.object(*patch))
-        yield
-
-
 def take_turn(without):
     """Return the figures of one turn of the step, on the CPU, without one speed-up."""
     train, _ = utils.load_mnist(ROOT / "data")
     utils.set_seed(0)
     ends, faults = [], []
-    with taken_away(without):
+    with bench.patched(WITHOUT[without]):
         trainer = bench.make_trainer(Net(), train, steps=1000)
         order = shuffled_batches(len(train.labels), bench.RECIPE["batch_size"])[: WARM_UP + STEPS]
         for _ in trainer.epoch(0, order, utils.random_affines(len(train.labels))):

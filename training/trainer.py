@@ -27,9 +27,11 @@ class Trainer:
         self.layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.averaged = model.to(device, memory_format=self.layout).eval()
         self.model = copy.deepcopy(model).train()
-        self.averages = list(zip(floats(self.averaged), floats(self.model), strict=True))
+        self.averages, self.currents = floats(self.averaged), floats(self.model)
         if device.type == "cpu" and torch.get_num_threads() > 1:
             cpu.spread_narrow_batchnorm(self.model)
+        if device.type == "cuda":
+            cuda.speed_up_layers(self.model)
         self.split = split
         self.rows = torch.zeros(batch_size, dtype=torch.int64, device=device)  # this step's images, by index
         self.affines = torch.zeros(len(split.labels), 2, 3, device=device)  # this epoch's, one an image
@@ -50,7 +52,10 @@ class Trainer:
         # The average forgets its first steps sooner, so that it is worth a look from the first epoch on.
         count = torch.arange(len(shares), device=device)
         self.blends = 1 - ((count + 1) / (count + 10)).clamp(max=averaging)
-        self.blend, self.correct = torch.zeros(2, device=device).unbind()
+        self.blend = torch.zeros(sum(tensor.numel() for tensor in self.averages), device=device)  # all the same
+        parts = self.blend.split([tensor.numel() for tensor in self.averages])
+        self.weights = [part.view_as(tensor) for part, tensor in zip(parts, self.averages, strict=True)]
+        self.correct = torch.zeros((), device=device)
         self.losses = torch.zeros(len(shares), device=device)  # of every step of the run
         self.number = torch.zeros(1, dtype=torch.int64, device=device)  # this step's, from 0
         self.run_step = cuda.fast_step(self) if record else self.step
@@ -65,9 +70,9 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         with torch.no_grad():
-            # In swa_utils.AveragedModel the same costs a host sync a step.
-            for average, current in self.averages:
-                average.lerp_(current, self.blend)
+            # In swa_utils.AveragedModel the same costs a host sync a step. With a weight for every number, a GPU needs
+            # two kernels for it, not fifty.
+            torch._foreach_lerp_(self.averages, self.currents, self.weights)
             self.losses.index_copy_(0, self.number, loss.view(1))
             self.correct.add_((logits.argmax(dim=1) == labels).sum())
 

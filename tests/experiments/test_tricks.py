@@ -57,14 +57,14 @@ def speed_ups(split, asked):
 @pytest.mark.parametrize("without", tricks.WITHOUT)
 def test_what_is_taken_away_is_away_and_nothing_else(images, two_threads, asked, without):
     away = {tricks.FULL: set(), "channels_last": {"channels_last", "spread_narrow_batchnorm"}}.get(without, {without})
-    with tricks.taken_away(without):
+    with bench.patched(tricks.WITHOUT[without]):
         found = speed_ups(images, asked)
     assert {name for name, there in found.items() if not there} == away
 
 
 def test_afterwards_everything_is_back(images, two_threads, asked):
     for without in tricks.WITHOUT:
-        with tricks.taken_away(without):
+        with bench.patched(tricks.WITHOUT[without]):
             pass
     assert all(speed_ups(images, asked).values())
 

@@ -1,6 +1,7 @@
 """Recording a step as a CUDA graph: with stand-ins and without data everywhere, for real where there is a GPU."""
 
 import contextlib
+import copy
 import itertools
 import types
 
@@ -81,6 +82,12 @@ def stand_ins(monkeypatch):
     return StandIns(monkeypatch)
 
 
+@pytest.fixture
+def split(small):
+    """A few training images on the CPU, where nothing else records."""
+    return utils.Split(*(part.cpu() for part in small[0]))
+
+
 def one(kind):
     return lambda model, lr: [kind(model.parameters(), lr)]
 
@@ -111,23 +118,23 @@ def same(ours, expected):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_recorded_steps_are_the_steps_of_the_run(small, stand_ins, name):
+def test_recorded_steps_are_the_steps_of_the_run(split, stand_ins, name):
     """The first three as they are, the others replayed: none is lost, none is made twice, nothing is put back."""
-    plain = make_trainer(small[0], optimizers=OPTIMIZERS[name])
-    recorded = stand_ins.watch(make_trainer(small[0], optimizers=OPTIMIZERS[name]))
+    plain = make_trainer(split, optimizers=OPTIMIZERS[name])
+    recorded = stand_ins.watch(make_trainer(split, optimizers=OPTIMIZERS[name]))
     assert same(train(recorded, cuda.RecordedStep(recorded)), train(plain, plain.step))
     assert stand_ins.log == ["stream made", *["step"] * 3, "recorded", *["replay"] * 7]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("operation not permitted\nwhen capturing"), ValueError(), OSError("x")])
-def test_where_recording_fails_training_goes_on(small, stand_ins, monkeypatch, capsys, error):
+def test_where_recording_fails_training_goes_on(split, stand_ins, monkeypatch, capsys, error):
     @contextlib.contextmanager
     def fail(graph, stream):
         stand_ins.note("tried")
         yield
         raise error
 
-    plain, recorded = (make_trainer(small[0]) for _ in range(2))
+    plain, recorded = (make_trainer(split) for _ in range(2))
     stand_ins.watch(recorded)
     step = recorded.step
     monkeypatch.setattr(torch.cuda, "graph", fail)
@@ -145,17 +152,17 @@ def test_where_recording_fails_training_goes_on(small, stand_ins, monkeypatch, c
     assert same(ours, train(plain, plain.step))
 
 
-def test_record_false_turns_it_off(small, monkeypatch):
+def test_record_false_turns_it_off(split, monkeypatch):
     monkeypatch.setattr(cuda, "fast_step", lambda trainer: "recorded")
-    assert make_trainer(small[0]).run_step == "recorded"
-    plain = make_trainer(small[0], record=False)
+    assert make_trainer(split).run_step == "recorded"
+    plain = make_trainer(split, record=False)
     assert plain.run_step == plain.step
 
 
-def test_the_warning_of_steps_that_are_not_yet_recorded_is_not_shown(small, stand_ins, recwarn):
+def test_the_warning_of_steps_that_are_not_yet_recorded_is_not_shown(split, stand_ins, recwarn):
     import warnings
 
-    trainer = make_trainer(small[0])
+    trainer = make_trainer(split)
     step = trainer.step
 
     def warn_and_step():
@@ -185,9 +192,9 @@ def test_torch_s_optimizers_keep_on_the_device_what_can_be_kept_there():
         assert cuda.keep_on_device([sgd, of(kind)]).startswith(f"{kind.__name__} reads its learning rate back")
 
 
-def test_what_cannot_be_recorded_is_told_and_trained_all_the_same(small, stand_ins, monkeypatch, capsys):
+def test_what_cannot_be_recorded_is_told_and_trained_all_the_same(split, stand_ins, monkeypatch, capsys):
     monkeypatch.setattr(cuda, "keep_on_device", lambda optimizers: "Adagrad reads its learning rate back")
-    plain, slow = (make_trainer(small[0], optimizers=one(torch.optim.Adagrad)) for _ in range(2))
+    plain, slow = (make_trainer(split, optimizers=one(torch.optim.Adagrad)) for _ in range(2))
     assert same(train(slow, cuda.RecordedStep(slow)), train(plain, plain.step))
     assert capsys.readouterr().out.count("(Adagrad reads its learning rate back)") == 1
 
@@ -230,7 +237,8 @@ def tensors_of(trainer):
     found |= dict(zip(("images", "labels"), trainer.split, strict=True))
     for model in (trainer.model, trainer.averaged):
         found |= {f"{id(model)} {name}": value for name, value in model.state_dict().items()}
-    found |= {f"average {number}": value for number, value in enumerate(itertools.chain(*trainer.averages))}
+    lists = trainer.averages + trainer.currents + trainer.weights
+    found |= {f"average {number}": value for number, value in enumerate(lists)}
     for number, optimizer in enumerate(trainer.optimizers):
         found |= {f"rate {number} {n}": group["lr"] for n, group in enumerate(optimizer.param_groups)}
         states = itertools.chain(*(state.items() for state in optimizer.state.values()))
@@ -252,7 +260,7 @@ def test_an_epoch_reads_nothing_back_and_all_of_it_lies_on_one_device():
 
 
 def left_behind(trainer):
-    trainer.averages = [(average.new_zeros(average.shape, device="cpu"), now) for average, now in trainer.averages]
+    trainer.averages = [average.new_zeros(average.shape, device="cpu") for average in trainer.averages]
 
 
 def read_back(trainer):
@@ -272,6 +280,60 @@ def test_the_meta_device_notices(fault):
     fault(trainer)
     with pytest.raises((RuntimeError, NotImplementedError)):
         run_empty(trainer)
+
+
+# --- Layers computed otherwise ---
+
+
+def outcome(model, images, weights):
+    """Return what a training step computes of `images`, the gradients of the sum of its outputs by `weights`, all."""
+    (model(images) * weights).sum().backward()
+    return {**dict(model.named_buffers()), **{name: p.grad for name, p in model.named_parameters()}}
+
+
+@pytest.mark.parametrize("wide", [1, cuda.WIDE], ids=["every BatchNorm", "wide BatchNorm"])
+def test_layers_computed_otherwise_compute_the_same(device, monkeypatch, wide):
+    """In float64, where rounding is far below what a fault would make; with images that reach the limit as it is."""
+    monkeypatch.setattr(cuda, "WIDE", wide)
+    plain = make_net().double().to(device).train()
+    fast = copy.deepcopy(plain)
+    cuda.speed_up_layers(fast)
+    assert sum("forward" in vars(layer) for layer in fast.modules()) == 6 + 9
+    images, weights = torch.randn(64, 1, 28, 28).double().to(device), torch.randn(64, 10).double().to(device)
+    torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
+    torch.testing.assert_close(fast.eval()(images), plain.eval()(images))
+
+
+class Doubled(torch.nn.Conv2d):
+    def forward(self, images):
+        return 2 * super().forward(images)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        torch.nn.Conv2d(4, 6, 1),
+        torch.nn.Conv2d(4, 6, 1, stride=2),
+        torch.nn.Conv2d(4, 6, 1, padding=1),
+        torch.nn.Conv2d(4, 4, 1, groups=2),
+        torch.nn.Conv2d(4, 6, (1, 3)),
+        Doubled(4, 6, 1),
+        torch.nn.BatchNorm2d(4, affine=False),
+        torch.nn.BatchNorm2d(4, track_running_stats=False),
+        torch.nn.BatchNorm2d(4, momentum=None),
+    ],
+    ids=str,
+)
+def test_any_convolution_and_batchnorm_computes_the_same(monkeypatch, layer):
+    monkeypatch.setattr(cuda, "WIDE", 1)
+    plain, fast = (copy.deepcopy(layer).double() for _ in range(2))
+    cuda.speed_up_layers(fast)
+    images = torch.randn(3, 4, 5, 7).double()
+    expected = plain(images)
+    weights = torch.randn_like(expected)
+    torch.testing.assert_close(fast(images), expected)
+    if list(layer.parameters()):
+        torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
 
 
 # --- With a GPU ---

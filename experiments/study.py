@@ -195,9 +195,11 @@ def study(path, fields, names, runs, work, jobs=None, backend="loky", epochs=EPO
         runs = [run for run in runs if tuple(str(run[name]) for name in names) not in done]
         jobs = min(jobs or os.cpu_count(), max(1, len(runs)))
         print(f"{path.name}: {len(done)} runs are there, {len(runs)} are to be made, {jobs} at a time", flush=True)
-        # Where a backend returns all of its results at once, it gets `jobs` runs at a time, to lose no more than those.
+        # Where a backend returns all of its results at once, it gets as many runs as it makes side by side, to lose no
+        # more than those.
         one_by_one = joblib.parallel.get_active_backend()[0].supports_return_generator
-        how, size = ("generator_unordered", max(1, len(runs))) if one_by_one else ("list", jobs)
+        size = max(1, len(runs)) if one_by_one else joblib.effective_n_jobs(jobs)
+        how = "generator_unordered" if one_by_one else "list"
         parallel = joblib.Parallel(n_jobs=jobs, return_as=how)
         for start in range(0, len(runs), size):
             for run, own in parallel(joblib.delayed(named)(work, run) for run in runs[start : start + size]):

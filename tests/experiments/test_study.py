@@ -66,14 +66,15 @@ def test_backends_differ_in_nothing_but_order(path, backend):
     assert sorted(int(row["value"]) for row in rows) == sorted(row["value"] for n in range(5) for row in rows_of(n))
 
 
-def test_what_was_finished_before_a_failure_is_kept(path):
+@pytest.mark.parametrize("jobs", [1, 2, 16])
+def test_what_was_finished_before_a_failure_is_kept(path, jobs):
     def fail_at_two(run):
         if run["seed"] == 2:
             raise KeyboardInterrupt
         return work(run)
 
     with pytest.raises(KeyboardInterrupt):
-        make(path, 4, fail_at_two, backend="sequential")
+        make(path, 4, fail_at_two, jobs=jobs, backend="sequential")
     assert [row["seed"] for row in study.read(path)] == ["0", "0", "1", "1"]
     assert len(make(path, 4, backend="sequential")) == 8
 

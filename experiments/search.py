@@ -115,7 +115,7 @@ CANDIDATES = {
 def hold_out(split, share=6, seed=0):
     """Return `split` without one image in `share`, and those images: as many of each class as it has of it."""
     order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(seed))
-    by_class = order[split.labels[order].argsort(stable=True)]
+    by_class = order[split.labels.cpu()[order].argsort(stable=True)]
     held = torch.zeros(len(order), dtype=torch.bool)
     held[by_class[::share]] = True
     return utils.Split(*(part[~held] for part in split)), utils.Split(*(part[held] for part in split))

@@ -40,7 +40,7 @@ def figures(mnist):
         "class_balance": utils.plot_class_balance(train, test),
         "augmentation": utils.plot_augmentation(train.images[:3]),
         "parameters": utils.plot_parameters(Net()),
-        "stages": utils.plot_stages(Net(), train.images[7]),
+        "stages": utils.plot_stages(Net().to(train.images.device), train.images[7]),
         "learning_rate": utils.plot_learning_rate(0.1 * utils.one_cycle(7035), 15),
         "history": utils.plot_history(HISTORY),
         "confusion": utils.plot_confusion(logits, test.labels),

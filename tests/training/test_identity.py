@@ -141,7 +141,7 @@ def test_the_checkpoint_of_other_images_is_refused(tiny, half):
         ("torch", "1.0", "install torch 1.0 again"),
         ("training", "0", "take back what was changed in the folder training/"),
         ("loop", "0", "take back what was changed in fit or what it calls in utils.py"),
-        ("device", "cuda", "train on cuda again"),
+        ("device", "tpu", "train on tpu again"),
         ("images", "0", "give fit the images that it had"),
         ("architecture", "Other", "give fit the model that it was"),
         ("threads", 64, "OMP_NUM_THREADS=64 before Python starts or torch.set_num_threads(64)"),

@@ -85,7 +85,7 @@ def test_each_parameter_has_one_optimizer():
 )
 def test_other_models_train_too(small, layers, kinds, threads):
     layers = [*copy.deepcopy(layers), torch.nn.Flatten()]
-    model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
+    model = torch.nn.Sequential(torch.nn.Flatten(), *layers).to(small[0].labels.device)
     assert [type(optimizer).__name__ for optimizer in utils.muon_and_adam(model, 0.1)] == kinds
     before = [p.clone() for p in model.parameters()]
     utils.fit(model, *small, epochs=1)

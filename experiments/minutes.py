@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import utils
-from experiments import baseline, bench, budget, seeds, study
+from experiments import bench, budget, seeds, study
 
 CSV = Path(__file__).resolve().parent / "minutes.csv"
 NAMES = ("variant", "seed")
@@ -22,7 +22,7 @@ CYCLES_CSV = CSV.with_name("cycles.csv")
 CYCLE_NAMES = ("epochs", "seed")
 CYCLE_FIELDS = (*CYCLE_NAMES, "test_loss", "test_accuracy", "device", "torch")
 
-CYCLES = (6, 8, 10, 12, 15, 20, 30)
+CYCLES = (3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
 SEEDS = range(3)
 DROPOUT = 0.05  # the reference's
 TARGET = 100 * utils.TARGET_ACCURACY
@@ -34,12 +34,17 @@ def as_row(figures):
 
 
 def train_baseline(run):
-    """Train the baseline for one cycle from one seed, on one thread; return its one row."""
-    torch.set_num_threads(1)
-    device = bench.device_name(utils.pick_device())
-    return [
-        as_row(baseline.take_run(run["epochs"], run["seed"], DROPOUT)) | {"device": device, "torch": torch.__version__}
-    ]
+    """Train the baseline for one cycle from one seed, on one thread; return its one row.
+
+    In a process of its own, since those of joblib cannot start the workers of a DataLoader.
+    """
+    figures = bench.run_turn(*baselines_turn(run["epochs"]), "--seed", run["seed"], threads=1)
+    return [as_row(figures) | {"device": bench.device_name(utils.pick_device()), "torch": torch.__version__}]
+
+
+def baselines_turn(epochs):
+    """Return module and arguments of a whole run of the baseline, for `bench.run_turn`."""
+    return "experiments.baseline", "--epochs", epochs, "--dropout", DROPOUT
 
 
 def mean_accuracy(rows, **wanted):
@@ -65,11 +70,9 @@ def find_our_cycle():
 
 def time_run(run, epochs):
     """Make one run of the `epochs` of its variant in a process of its own; return its one row."""
-    if run["variant"] == "ours":
-        command = ("experiments.ours", "--epochs", epochs["ours"])
-    else:
-        command = ("experiments.baseline", "--epochs", epochs["baseline"], "--dropout", DROPOUT)
-    figures = bench.run_turn(*command, "--seed", run["seed"])
+    ours = run["variant"] == "ours"
+    turn = ("experiments.ours", "--epochs", epochs["ours"]) if ours else baselines_turn(epochs["baseline"])
+    figures = bench.run_turn(*turn, "--seed", run["seed"])
     machine = bench.about(device=bench.device_name(utils.pick_device()))
     row = {"epochs": epochs[run["variant"]], **as_row(figures), "seconds": f"{figures['seconds']:.1f}"}
     return [row | {name: machine[name] for name in ("cores", "device", "torch")}]

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OWNER ?=
 N ?= 40
-CSV ?= experiments/seeds.csv
+CSV ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test verify variations lint save bench tricks floor gpu search seeds budget minutes ablation final strength elsewhere pictures numbers reliability deploy drawing lock repo clean
@@ -61,7 +61,7 @@ search: .venv/installed ## Train every candidate recipe on 50,000 images and jud
 	$(BIN)/python -m experiments.search
 
 seeds: .venv/installed ## Train the recipe from N seeds, those that are not there yet: make seeds N=40
-	$(BIN)/python -m experiments.seeds --seeds $(N) --csv $(CSV)
+	$(BIN)/python -m experiments.seeds --seeds $(N) $(if $(CSV),--csv $(CSV))
 
 budget: .venv/installed ## Train the recipe in cycles of 3 to 30 epochs, ten seeds each
 	$(BIN)/python -m experiments.budget

@@ -27,6 +27,11 @@ def work(run):
     return [row | {"seconds": f"{sum(epoch['seconds'] for epoch in history):.1f}"}]
 
 
+def read():
+    """Return `accuracies` of the two files."""
+    return accuracies(study.read(CSV), study.read(seeds.CSV))
+
+
 def accuracies(rows, recipe):
     """Return epochs → seed → test accuracy after the last, in percent, from `rows` and those of seeds.csv, `recipe`."""
     found = {study.EPOCHS: {seed: run[-1] for seed, run in seeds.accuracies(recipe).items() if seed < 10}}
@@ -84,16 +89,16 @@ def plot(found, seconds):
 
 
 def epoch_seconds():
-    """Return the median seconds of one of our epochs, evaluation included, from speed.csv."""
-    rows = study.read(CSV.with_name("speed.csv"))
+    """Return the median seconds of one of our epochs on a CPU, evaluation included, from speed.csv."""
+    rows = [row for row in study.read(CSV.with_name("speed.csv")) if row["device"].startswith("cpu ")]
     return float(next(row["median"] for row in rows if row["variant"] == "ours" and row["metric"] == "epoch_s"))
 
 
 def main():
     options = study.parser("Train the recipe in cycles of 3 to 30 epochs.").parse_args()
     runs = [{"epochs": epochs, "seed": seed} for epochs, n in CYCLES.items() for seed in range(n)]
-    rows = study.study(CSV, FIELDS, NAMES, runs, work, options.jobs, options.backend, epochs=1)
-    found = accuracies(rows, study.read(seeds.CSV))
+    study.study(CSV, FIELDS, NAMES, runs, work, options.jobs, options.backend, epochs=1)
+    found = read()
     table = summarise(found)
     print(tell(table))
     print("fewest epochs whose mean, and 95 % of whose seeds, are at 99.4 %: {} and {}".format(*fewest(table)))

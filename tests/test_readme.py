@@ -36,7 +36,7 @@ def test_the_seeds_it_quotes_are_those_of_the_csv():
 
 
 def test_the_shorter_courses_it_quotes_are_those_of_the_budget():
-    found = budget.accuracies(study.read(budget.CSV), study.read(seeds.CSV))
+    found = budget.read()
     table = budget.summarise(found)
     by_mean, by_seeds = budget.fewest(table)
     (mean,) = (row["mean"] for row in table if row["epochs"] == by_mean)

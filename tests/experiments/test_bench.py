@@ -60,6 +60,12 @@ def test_a_turn_knows_when_it_was_started(module):
     assert 1 <= without_the_interpreter <= told
 
 
+def test_a_turn_has_the_threads_that_it_is_given(module, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    module("import os\nprint(os.environ['OMP_NUM_THREADS'])\n")
+    assert [bench.run_turn("turn", threads=threads) for threads in (None, 1)] == [7, 1]
+
+
 def test_a_turn_that_fails_ends_the_program_and_says_why(module):
     module("raise MemoryError('no more')\n")
     with pytest.raises(SystemExit, match=r"-m turn failed:(.|\n)*MemoryError: no more"):

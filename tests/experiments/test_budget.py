@@ -62,7 +62,11 @@ def test_the_figure_shows_every_seed_the_claim_and_both_scales():
     assert [label.get_text() for label in minutes.get_xticklabels()] == ["0.7", "1.2", "1.9", "3.5"]
 
 
-def test_the_time_of_an_epoch_is_that_of_the_benchmark():
+def test_the_time_of_an_epoch_is_that_of_the_benchmark(monkeypatch):
+    """On a CPU, as the axis says, wherever its rows stand in the file."""
     rows = study.read(budget.CSV.with_name("speed.csv"))
-    ours = [row for row in rows if (row["variant"], row["metric"]) == ("ours", "epoch_s")]
-    assert f"{budget.epoch_seconds():.3f}" in {f"{float(row['median']):.3f}" for row in ours}
+    ours = {row["device"]: row["median"] for row in rows if (row["variant"], row["metric"]) == ("ours", "epoch_s")}
+    (median,) = (median for device, median in ours.items() if device.startswith("cpu "))
+    assert len(ours) > 1
+    monkeypatch.setattr(study, "read", lambda path: rows[::-1])
+    assert budget.epoch_seconds() == float(median)

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import statistics
 
 import pytest
 from shared import ROOT
@@ -11,6 +12,7 @@ from experiments import (
     ablation,
     budget,
     final,
+    gpu,
     minutes,
     paired,
     reliability,
@@ -26,7 +28,8 @@ FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 TEXT = " ".join(README.split())  # with its lines joined
 
-DEVICE = "cpu AMD EPYC"  # whose speed is told; speed.csv may hold others as well
+DEVICE = "cpu AMD EPYC"  # whose speed is told first; speed.csv may hold others as well
+GPU = "cuda NVIDIA H100 80GB HBM3"
 
 
 def one(rows, **wanted):
@@ -68,6 +71,26 @@ def test_what_follows_from_the_seeds_is_so():
     assert "missed by one seed, 20, which ends two images short" in TEXT
 
 
+def test_the_seeds_of_the_gpu_are_those_of_their_file():
+    rows, others = study.read(seeds.CSV.with_name("seeds_cuda.csv")), study.read(seeds.CSV)
+    assert {row["device"] for row in rows} == {"cuda"}
+    assert {row["device"] for row in others} == {"cpu"}
+    runs = seeds.accuracies(rows)
+    assert list(runs) == list(range(16))
+    summary = seeds.summarise(runs)
+    assert seeds.table(summary) in README
+    assert summary["within_target_epoch"] == len(runs)
+    assert f"All {len(runs)} are at 99.40 % within 10 epochs, too" in TEXT
+    accuracy, loss = seeds.against(rows, others).values()
+    assert accuracy.high < 0 < loss.low
+    lower = f"lower by {-accuracy.mean:.3f} points ({accuracy.low:.3f} to {accuracy.high:.3f})"
+    higher = f"higher by {loss.mean:.4f} ({loss.low:.4f} to {loss.high:.4f})"
+    assert f"accuracy over epochs 10 to 15 is {lower}, and the loss after epoch 15 {higher}" in TEXT
+    late = {seed: statistics.mean(run[9:15]) for seed, run in seeds.accuracies(others).items()}
+    own, whole = statistics.mean(late[seed] for seed in runs), statistics.mean(late.values())
+    assert f"reach {own:.3f} % on the CPU, where all {len(late)} reach {whole:.3f} %" in TEXT
+
+
 # --- What is not answered yet ---
 
 
@@ -84,7 +107,7 @@ def test_a_question_is_open_until_its_runs_are_there():
 
 
 def test_the_budget_is_that_of_the_files():
-    found = budget.accuracies(study.read(budget.CSV), study.read(seeds.CSV))
+    found = budget.read()
     table = budget.summarise(found)
     assert {epochs: sorted(values) for epochs, values in found.items()} == {
         epochs: list(range(n)) for epochs, n in ({study.EPOCHS: 10} | budget.CYCLES).items()
@@ -225,9 +248,9 @@ def test_what_had_been_seen_of_the_test_set_is_told():
 # --- Speed ---
 
 
-def figure(variant, metric, column="median"):
-    """Return one figure of speed.csv on the processor whose speed is told."""
-    return float(one(study.read(speed.CSV), device=DEVICE, variant=variant, metric=metric)[column])
+def figure(variant, metric, column="median", device=DEVICE):
+    """Return one figure of speed.csv, on the processor whose speed is told first or on another."""
+    return float(one(study.read(speed.CSV), device=device, variant=variant, metric=metric)[column])
 
 
 NAMES = {
@@ -247,6 +270,46 @@ def test_the_speed_is_that_of_the_file(variant):
     assert f"| {name} | {step:.0f} ms ({low:.0f} to {high:.0f}) | {seconds} | {ratio:.1f} × |" in README
     startup, latency, peak = (figure(variant, metric) for metric in ("startup_s", "latency_ms", "peak_mb"))
     assert f"| {name} | {startup:.1f} s | {latency:.1f} ms | {peak:,.0f} MB |" in README
+
+
+@pytest.mark.parametrize("variant", NAMES)
+def test_the_speed_on_a_gpu_is_that_of_the_file(variant):
+    def own(metric, column="median"):
+        return figure(variant, metric, column, GPU)
+
+    step = f"{own('step_ms'):.1f} ms ({own('step_ms', 'minimum'):.1f} to {own('step_ms', 'maximum'):.1f})"
+    seconds = f"{own('data_ms'):.1f} ms | {own('epoch_s'):.1f} s | {own('evaluate_s'):.2f} s"
+    ratio = own("step_ms") / figure("ours", "step_ms", device=GPU)
+    assert f"| {NAMES[variant]} | {step} | {seconds} | {ratio:.1f} × |" in README
+
+
+def test_what_was_asked_of_a_gpu_is_missed():
+    epochs = [figure(variant, "epoch_s", device=GPU) for variant in ("baseline", "baseline-reference", "ours")]
+    plain, reference = (f"{epoch / epochs[2]:.1f} times" for epoch in epochs[:2])
+    assert f"the baseline's takes {plain} as long as ours, with the reference's dropout {reference} as well" in TEXT
+    whole = figure("ours", "fit_15_s", device=GPU)
+    assert figure("ours", "fit_15_s", "turns", GPU) == 1
+    assert f"trained fifteen epochs in {whole:.1f} s; that was one turn" in TEXT
+    assert f"[{whole:.1f} s](experiments/README.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert max(epochs) < 20 * epochs[2]
+    assert whole > 5
+    assert "an epoch 20 times faster and fifteen epochs in 5 s: both are missed" in TEXT
+
+
+def test_the_speed_ups_of_the_gpu_are_those_of_the_file():
+    rows = study.read(gpu.CSV)
+    assert {row["device"] for row in rows} == {GPU}
+    for without in gpu.WITHOUT:
+        step, ratio = (one(rows, without=without, metric=metric) for metric in ("step_ms", "ratio"))
+        cells = "{:.2f} | {:.2f} to {:.2f}".format(*(float(ratio[c]) for c in ("median", "minimum", "maximum")))
+        name = without if without == gpu.FULL else f"`{without}`"
+        assert f"| {name} | {float(step['median']):.2f} ms | {cells} |" in README
+        assert ratio["turns"] == "5"
+    floor, kernels, busy = (
+        float(one(rows, without=gpu.FULL, metric=metric)["median"]) for metric in ("floor_ms", "kernels", "busy_ms")
+    )
+    assert f"the step's convolutions would take {floor:.3f} ms" in TEXT
+    assert f"a step launches {kernels:.0f} kernels, one after another, which run for {busy:.2f} ms in all" in TEXT
 
 
 def test_how_much_longer_the_baselines_step_takes_is_so():
@@ -311,6 +374,9 @@ def test_processor_and_versions_are_those_of_the_files():
     quoted = [row for row in rows if row.get("device", DEVICE) == DEVICE]
     assert {row["torch"].split("+")[0] for row in quoted} == {re.search(r"PyTorch ([\d.]+\d)", TEXT)[1]}
     assert {row["cores"] for row in quoted} == {re.search(r"on (\d) cores of an AMD EPYC", TEXT)[1]}
+    there = [row for row in rows + study.read(gpu.CSV) if row.get("device") == GPU]
+    cores, torch = re.search(r"is on an NVIDIA H100 with (\d+) cores beside it, with PyTorch ([\d.]+\d)", TEXT).groups()
+    assert {(row["cores"], row["torch"].split("+")[0]) for row in there} == {(cores, torch)}
 
 
 def test_the_reliability_is_that_of_the_file():

@@ -180,7 +180,7 @@ def test_make_and_an_open_notebook_have_checkpoints_and_weights_of_their_own(sav
 
 
 def test_the_epochs_that_it_tells_are_enough_by_the_budget(saved):
-    table = budget.summarise(budget.accuracies(study.read(budget.CSV), study.read(seeds.CSV)))
+    table = budget.summarise(budget.read())
     by_mean, by_seeds = budget.fewest(table)
     text = " ".join("\n".join(cell.source for cell in saved.cells).split())
     assert f"The fewest epochs whose mean is at 99.4 % are {by_mean}, and" in text

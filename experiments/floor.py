@@ -70,7 +70,7 @@ def shares(steps=20):
 
 def main():
     count, rate = operations(), operations_a_second()
-    row = bench.about() | {
+    row = bench.about(device=bench.device_name(torch.device("cpu"))) | {
         "step_mflop": f"{count / 1e6:.0f}",
         "matmul_gflop_per_s": f"{rate / 1e9:.0f}",
         "floor_ms": f"{1000 * count / rate:.1f}",

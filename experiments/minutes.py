@@ -103,6 +103,13 @@ def tell(found):
     return "\n".join(lines)
 
 
+def tell_cycles(rows):
+    """Return the rows of cycles.csv as the table of experiments/README.md: each cycle of the baseline and its mean."""
+    cycles = sorted({int(row["epochs"]) for row in rows})
+    means = [mean_accuracy(rows, epochs=str(epochs)) for epochs in cycles]
+    return "\n".join(f"| {epochs} | {mean:.2f} % |" for epochs, mean in zip(cycles, means, strict=True))
+
+
 def main():
     options = study.parser("Time both ways to 99.4 %, each in its shortest cycle.").parse_args()
     epochs = {"ours": find_our_cycle(), "baseline": find_baselines_cycle(options.jobs, options.backend)}

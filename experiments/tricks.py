@@ -53,6 +53,7 @@ def take_turn(without):
 def summarise(turns):
     """Return the rows of the CSV from the figures of all turns, a dictionary from what is taken away to its turns."""
     ratios = bench.ratios(turns, "step_ms", FULL)
+    machine = bench.about(device=bench.device_name(torch.device("cpu")))
     rows = []
     for without, figures in turns.items():
         metrics = {
@@ -61,7 +62,7 @@ def summarise(turns):
             "page_faults": [turn["page_faults"] for turn in figures],
         }
         for metric, values in metrics.items():
-            rows.append(bench.about() | {"without": without, "metric": metric} | bench.spread(values, digits=4))
+            rows.append(machine | {"without": without, "metric": metric} | bench.spread(values, digits=4))
     return rows
 
 

@@ -126,6 +126,20 @@ def test_the_budget_is_that_of_the_files():
     )
 
 
+def test_the_baselines_cycles_are_those_of_the_file():
+    rows = study.read(minutes.CYCLES_CSV)
+    cycles = sorted({int(row["epochs"]) for row in rows})
+    assert tuple(cycles) == minutes.CYCLES[: len(cycles)]
+    assert sorted((int(row["epochs"]), int(row["seed"])) for row in rows) == [
+        (n, s) for n in cycles for s in minutes.SEEDS
+    ]
+    means = [minutes.mean_accuracy(rows, epochs=str(epochs)) for epochs in cycles]
+    assert [mean >= minutes.TARGET for mean in means] == [False] * (len(means) - 1) + [True]
+    assert minutes.tell_cycles(rows) in README
+    *first, last = minutes.CYCLES
+    assert f"the first of {', '.join(map(str, first))} and {last} epochs" in TEXT
+
+
 # --- Ablation ---
 
 

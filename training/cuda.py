@@ -38,6 +38,8 @@ def multiply_channels(layer, images):
 
     For the gradient of so few weights, cuDNN's repeatable kernels leave most of a large GPU idle.
     """
+    if images.ndim != 4:  # a single image, which a convolution takes as well
+        return type(layer).forward(layer, images)
     weights = layer.weight.flatten(1).expand(len(images), -1, -1)  # [N, out, in]
     product = torch.bmm(weights, images.flatten(2)).unflatten(2, images.shape[2:])
     return product if layer.bias is None else product + layer.bias[:, None, None]

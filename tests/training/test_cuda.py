@@ -336,6 +336,14 @@ def test_any_convolution_and_batchnorm_computes_the_same(monkeypatch, layer):
         torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
 
 
+def test_a_convolution_takes_a_single_image_as_before():
+    """As wide as it has channels, so that a matrix product would be possible, and wrong."""
+    plain = torch.nn.Conv2d(4, 6, 1)
+    fast, image = copy.deepcopy(plain), torch.randn(4, 4, 4)
+    cuda.speed_up_layers(fast)
+    torch.testing.assert_close(fast(image), plain(image))
+
+
 # --- With a GPU ---
 
 

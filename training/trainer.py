@@ -70,8 +70,8 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         with torch.no_grad():
-            # In swa_utils.AveragedModel the same costs a host sync a step. With a weight for every number, a GPU needs a
-            # launch or two for it, not one a tensor.
+            # In swa_utils.AveragedModel the same costs a host sync a step. With a weight for every number, a GPU needs
+            # a launch or two for it, not one a tensor.
             torch._foreach_lerp_(self.averages, self.currents, self.weights)
             self.losses.index_copy_(0, self.number, loss.view(1))
             self.correct.add_((logits.argmax(dim=1) == labels).sum())

@@ -155,6 +155,15 @@ def spread(values, digits=5):
     return dict(zip(("median", "minimum", "maximum"), numbers, strict=True)) | {"turns": len(values)}
 
 
+def spreads(columns, figures, digits=5):
+    """Return a row a metric: `columns`, and the metric's spread over those of the turns in `figures` that have it."""
+    metrics = dict.fromkeys(metric for turn in figures for metric in turn)
+    return [
+        columns | {"metric": metric} | spread([turn[metric] for turn in figures if metric in turn], digits)
+        for metric in metrics
+    ]
+
+
 # --- The file --------------------------------------------------------------------------------------------------------
 
 

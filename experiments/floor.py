@@ -6,8 +6,6 @@ they would take at that speed. Then it profiles real steps, to tell where the re
 operations, in percent of their time, by kind of layer. Written to experiments/floor.csv.
 """
 
-import statistics
-import time
 from pathlib import Path
 
 import torch
@@ -38,15 +36,10 @@ def operations():
     return 3 * sum(counts) - counts[0]
 
 
-def operations_a_second(times=20):
-    """Return the median rate of a float32 matrix product on all cores."""
-    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
-    rates = []
-    for _ in range(times):
-        start = time.perf_counter()
-        a @ b
-        rates.append(2 * SIZE**3 / (time.perf_counter() - start))
-    return statistics.median(rates)
+def operations_a_second(size, device):
+    """Return the median rate of a float32 product of matrices of `size` × `size` on `device`, with all its cores."""
+    a, b = torch.randn(2, size, size, device=device).unbind()
+    return 2 * size**3 / bench.median_seconds(lambda: a @ b, times=20)
 
 
 def shares(steps=20):
@@ -69,8 +62,9 @@ def shares(steps=20):
 
 
 def main():
-    count, rate = operations(), operations_a_second()
-    row = bench.about(device=bench.device_name(torch.device("cpu"))) | {
+    device = torch.device("cpu")
+    count, rate = operations(), operations_a_second(SIZE, device)
+    row = bench.about(device=bench.device_name(device)) | {
         "step_mflop": f"{count / 1e6:.0f}",
         "matmul_gflop_per_s": f"{rate / 1e9:.0f}",
         "floor_ms": f"{1000 * count / rate:.1f}",

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 import utils
-from experiments import bench, floor
+from experiments import bench, floor, tricks
 from experiments.study import ROOT
+from experiments.tricks import FULL
 from model import Net
 from training import cuda
 from training.data import shuffled_batches
@@ -24,7 +25,6 @@ CSV = Path(__file__).resolve().parent / "gpu.csv"
 TURNS, WARM_UP, STEPS = 5, 20, 200
 PROFILED = 20  # steps
 SIZE = 8192
-FULL = "nothing"
 
 # What is taken away: the patches that do so, as for `bench.patched`.
 WITHOUT = {
@@ -76,38 +76,20 @@ def profile(trainer):
     return len(kernels) / PROFILED, sum(kernel.time_range.elapsed_us() for kernel in kernels) / 1000 / PROFILED
 
 
-def operations_a_second(device):
-    """Return the rate of a large float32 matrix product on `device`."""
-    a, b = torch.randn(2, SIZE, SIZE, device=device).unbind()
-    return 2 * SIZE**3 / bench.median_seconds(lambda: a @ b, 20)
-
-
 def measure(split):
     """Return the rows of the CSV."""
     device = split.images.device
     turns = take_turns(split)
-    ratios = bench.ratios(turns, "step_ms", FULL)
-    machine = bench.about(device=bench.device_name(device))
-    rows = [
-        machine | {"without": without, "metric": metric} | bench.spread(values, digits=4)
-        for without, figures in turns.items()
-        for metric, values in (("step_ms", [turn["step_ms"] for turn in figures]), ("ratio", ratios[without]))
-    ]
     kernels, busy = profile(warm_trainer(split))
-    once = {"kernels": kernels, "busy_ms": busy, "floor_ms": 1000 * floor.operations() / operations_a_second(device)}
-    return rows + [
-        machine | {"without": FULL, "metric": metric} | bench.spread([value], digits=4)
-        for metric, value in once.items()
-    ]
+    seconds = floor.operations() / floor.operations_a_second(SIZE, device)
+    turns[FULL][0] |= {"kernels": kernels, "busy_ms": busy, "floor_ms": 1000 * seconds}
+    return tricks.summarise(turns, device)
 
 
 def main():
     if not torch.cuda.is_available():
         sys.exit("torch finds no CUDA GPU here, and without one there is nothing to measure.")
-    rows = measure(utils.load_mnist(ROOT / "data", "cuda")[0])
-    bench.write_rows(CSV, rows)
-    for row in rows:
-        print("without {without:<24} {metric:<12} {median:>8} {minimum:>8} {maximum:>8}".format(**row))
+    tricks.keep(CSV, measure(utils.load_mnist(ROOT / "data", "cuda")[0]))
 
 
 if __name__ == "__main__":

@@ -39,10 +39,8 @@ def summarise(turns):
     """Return the rows of the CSV from the figures of all turns, a dictionary from variant to a list of turns."""
     rows = []
     for variant, figures in turns.items():
-        machine = bench.about(device=figures[0]["device"])
-        for metric in dict.fromkeys(key for turn in figures for key in turn if key != "device"):
-            values = [turn[metric] for turn in figures if metric in turn]
-            rows.append(machine | {"variant": variant, "metric": metric} | bench.spread(values))
+        columns = bench.about(device=figures[0]["device"]) | {"variant": variant}
+        rows += bench.spreads(columns, [{key: turn[key] for key in turn if key != "device"} for turn in figures])
     return rows
 
 

@@ -50,20 +50,21 @@ def take_turn(without):
     return {"step_ms": 1000 * statistics.median(steps), "page_faults": (faults[-1] - faults[WARM_UP]) / len(steps)}
 
 
-def summarise(turns):
+def summarise(turns, device):
     """Return the rows of the CSV from the figures of all turns, a dictionary from what is taken away to its turns."""
-    ratios = bench.ratios(turns, "step_ms", FULL)
-    machine = bench.about(device=bench.device_name(torch.device("cpu")))
+    machine = bench.about(device=bench.device_name(device))
     rows = []
-    for without, figures in turns.items():
-        metrics = {
-            "step_ms": [turn["step_ms"] for turn in figures],
-            "ratio": ratios[without],
-            "page_faults": [turn["page_faults"] for turn in figures],
-        }
-        for metric, values in metrics.items():
-            rows.append(machine | {"without": without, "metric": metric} | bench.spread(values, digits=4))
+    for without, ratios in bench.ratios(turns, "step_ms", FULL).items():
+        figures = [turn | {"ratio": ratio} for turn, ratio in zip(turns[without], ratios, strict=True)]
+        rows += bench.spreads(machine | {"without": without}, figures, digits=4)
     return rows
+
+
+def keep(path, rows):
+    """Write `rows` to `path` as CSV, and print them."""
+    bench.write_rows(path, rows)
+    for row in rows:
+        print("without {without:<24} {metric:<12} {median:>8} {minimum:>8} {maximum:>8}".format(**row))
 
 
 def main():
@@ -75,10 +76,7 @@ def main():
         print(json.dumps(take_turn(options.turn)))
         return
     turns = bench.take_turns(WITHOUT, options.turns, lambda without, _: ("experiments.tricks", "--turn", without))
-    rows = summarise(turns)
-    bench.write_rows(CSV, rows)
-    for row in rows:
-        print("without {without:<24} {metric:<12} {median:>8} {minimum:>8} {maximum:>8}".format(**row))
+    keep(CSV, summarise(turns, torch.device("cpu")))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from shared import make_net
 
 import utils
-from experiments import bench, gpu
+from experiments import bench, floor, gpu
 from training import cuda
 
 
@@ -37,7 +37,7 @@ def test_a_row_is_a_figure_of_what_is_taken_away(small, monkeypatch):
     for name, value in {"TURNS": 2, "WARM_UP": 1, "STEPS": 2}.items():
         monkeypatch.setattr(gpu, name, value)
     monkeypatch.setattr(gpu, "profile", lambda trainer: (270.0, 1.5))
-    monkeypatch.setattr(gpu, "operations_a_second", lambda device: 1e12)
+    monkeypatch.setattr(floor, "operations_a_second", lambda size, device: 1e12)
     monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
     rows = gpu.measure(utils.Split(*(part.cpu() for part in small[0])))
     told = {(row["without"], row["metric"]): row for row in rows}

@@ -85,7 +85,7 @@ def test_the_rows_are_those_of_the_committed_file():
         return [{"step_ms": step, "page_faults": 1.0} for step in steps]
 
     figures = {without: turns(40.0, 50.0) for without in tricks.WITHOUT} | {"channels_last": turns(60.0, 50.0)}
-    rows = tricks.summarise(figures)
+    rows = tricks.summarise(figures, torch.device("cpu"))
     assert [list(row) for row in rows] == [list(row) for row in study.read(tricks.CSV)]
     assert [row["without"] for row in rows] == [row["without"] for row in study.read(tricks.CSV)]
     ratio = next(row for row in rows if (row["without"], row["metric"]) == ("channels_last", "ratio"))

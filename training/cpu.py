@@ -20,7 +20,7 @@ def keep_freed_memory():
     """Let glibc keep the memory of freed activations instead of returning it to the kernel; elsewhere do nothing.
 
     Taking it back costs more than two thousand page faults a step. Without this, a training step on two cores takes
-    1.16 times as long at the median, though single measurements scatter.
+    1.12 times as long at the median, though single measurements scatter.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt  # returns 1 where it accepts a value, else 0
@@ -36,7 +36,7 @@ def spread_narrow_batchnorm(model):
 
     With the channels last, each thread keeps its sums in a row of one small array, and rows of fewer than 16 floats
     share a cache line that the cores then take from each other. Without this, a training step on two cores takes
-    1.10 times as long at the median, though single measurements scatter.
+    1.42 times as long at the median.
     """
 
     def to_planes(layer, inputs):

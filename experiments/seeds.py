@@ -171,9 +171,9 @@ def main():
     if options.epochs == study.EPOCHS:
         found = accuracies(rows)
         print(tell(summarise(found)))
-        if usual != CSV:
+        if options.csv.resolve() != CSV:
             told = (f"{metric} {own.tell(5)}" for metric, own in against(rows, study.read(CSV)).items())
-            print(f"less that of the same seeds on the CPU: {', '.join(told)}")
+            print(f"less that of the same seeds in {CSV.name}: {', '.join(told)}")
         plot(found).savefig(options.csv.with_suffix(".png"))
 
 

@@ -45,7 +45,8 @@ class Checkpoint:
             there = dict(saved["identity"])
             state, order, random, history, log = (saved[name] for name in self.PARTS)
         except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
-            raise ValueError(f"checkpoint {self.path} is torn, or none of ours: {way_out}") from error
+            found = "is torn, or no checkpoint: name another file, or delete it where it was one"
+            raise ValueError(f"checkpoint {self.path} {found}") from error
         differing, ways_back = compare(there, self.identity)
         if differing:
             back = f"To go on with it, {'; '.join(ways_back)}. Else {way_out}."

@@ -51,8 +51,9 @@ def compare(there, here):
 def describe(value):
     """Return `value` as plain data that is the same in every process: functions and objects by what they are made of.
 
-    A function is its name, a checksum of its source, and what is bound to it; any other object is its class and its
-    state. Nothing is told by its address, which is another one in every process.
+    A function is its name, a checksum of its source, what is bound to it, and the numbers, texts and tensors outside
+    that it names, but not what it calls; any other object is its class and its state. Nothing is told by its address,
+    which is another one in every process.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -71,6 +72,7 @@ def describe(value):
     if inspect.isroutine(value) or isinstance(value, type):
         held = [describe(cell.cell_contents) for cell in getattr(value, "__closure__", None) or ()]
         held += [describe(default) for default in getattr(value, "__defaults__", None) or ()]
+        held += [describe(named) for named in (getattr(value, "__kwdefaults__", None), globals_of(value)) if named]
         name = f"{value.__qualname__} (source {checksum(source_of(value))})"
         return f"{name} with {held}" if held else name
     if hasattr(value, "__dict__"):
@@ -81,11 +83,26 @@ def describe(value):
         require(False, "what the recipe holds", value, "something with attributes, for a checkpoint to tell it by")
 
 
+def globals_of(value):
+    """Return the numbers, texts and tensors of its module that a function names, a dictionary."""
+    if not inspect.isfunction(value):
+        return {}
+    outside = sorted(inspect.getclosurevars(value).globals.items())
+    return {name: held for name, held in outside if isinstance(held, bool | int | float | str | torch.Tensor)}
+
+
 def source_of(value):
-    """Return the source of a function or class, bytes; none where it was typed at a prompt, or is an object."""
+    """Return the source of a function or class, or its compiled code where it was typed at a prompt, as bytes."""
     with contextlib.suppress(OSError, TypeError):
         return inspect.getsource(value).encode()
-    return b""
+    functions = vars(value).values() if isinstance(value, type) else [value]
+    return repr([compiled(function.__code__) for function in functions if inspect.isfunction(function)]).encode()
+
+
+def compiled(code):
+    """Return a function's code object as plain data that is the same in every process."""
+    constants = [compiled(constant) if inspect.iscode(constant) else describe(constant) for constant in code.co_consts]
+    return [code.co_code.hex(), code.co_names, constants]
 
 
 def checksum(*contents):

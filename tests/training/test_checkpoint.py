@@ -53,7 +53,7 @@ FOREIGN = {
 def test_what_is_no_checkpoint_is_refused_and_runs_no_code(tiny, half, tmp_path, kind):
     mark = tmp_path / "mark"
     half.write_bytes(FOREIGN[kind](half.read_bytes(), mark))
-    with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it") as error:
+    with pytest.raises(ValueError, match=r"is torn, or no checkpoint: name another file") as error:
         run(start(), tiny, epochs=2, checkpoint=half)
     assert str(half) in str(error.value)
     assert not mark.exists()
@@ -65,7 +65,7 @@ def test_a_flipped_bit_is_noticed(tiny, half, seed):
     content = bytearray(half.read_bytes())
     content[random.Random(seed).randrange(len(content))] ^= 1 << seed % 8
     half.write_bytes(content)
-    with pytest.raises(ValueError, match=r"is torn, or none of ours: delete it"):
+    with pytest.raises(ValueError, match=r"is torn, or no checkpoint: name another file"):
         run(start(), tiny, epochs=2, checkpoint=half)
 
 

@@ -68,6 +68,31 @@ def by_default(value):
     return schedule
 
 
+def by_keyword(value):
+    def schedule(steps, *, share=value):
+        return share * utils.one_cycle(steps)
+
+    return schedule
+
+
+def by_global(value):
+    """A function without a source, and its module's number."""
+    names = {"utils": utils, "SHARE": value}
+    exec("def schedule(steps): return SHARE * utils.one_cycle(steps)", names)
+    return names["schedule"]
+
+
+def typed(value):
+    """A function without a source, as one typed at a prompt may be."""
+    return eval(f"lambda steps: {value} * utils.one_cycle(steps)", {"utils": utils})
+
+
+def typed_object(value):
+    names = {"utils": utils}
+    exec(f"class Typed:\n def __call__(self, steps): return {value} * utils.one_cycle(steps)", names)
+    return names["Typed"]()
+
+
 HOLDERS = {
     "an object": Scaled,
     "a method": lambda value: Scaled(value).__call__,
@@ -76,6 +101,10 @@ HOLDERS = {
     "a closure over a tensor": lambda value: scaled(torch.tensor(value)),
     "a closure over a list": lambda value: listed([value]),
     "a default": by_default,
+    "a default by keyword": by_keyword,
+    "a global": by_global,
+    "code typed at a prompt": typed,
+    "a class typed at a prompt": typed_object,
 }
 
 

@@ -25,7 +25,7 @@ def read_picture(image):
     if isinstance(image, Image.Image):
         return brightness_of(ImageOps.exif_transpose(image))
     if isinstance(image, torch.Tensor):
-        image = image.detach().cpu().numpy()
+        image = as_array(image)
     if not isinstance(image, np.ndarray):
         kinds = "a path, an open binary file, a PIL image, an array or a tensor"
         raise ValueError(f"image is a {type(image).__name__}; it must be {kinds}")
@@ -35,7 +35,7 @@ def read_picture(image):
 def full_size(image):
     """Return width and height of a picture as it is to be shown, of which `read_picture` may have given less."""
     if isinstance(image, np.ndarray | torch.Tensor):
-        return as_plane(np.asarray(image.detach().cpu() if isinstance(image, torch.Tensor) else image)).shape[1::-1]
+        return as_plane(as_array(image) if isinstance(image, torch.Tensor) else image).shape[1::-1]
     if isinstance(image, Image.Image):
         return upright_size(image)
     with warnings.catch_warnings():
@@ -74,6 +74,8 @@ def open_picture(file):
         reason = error
         if isinstance(error, UnidentifiedImageError):
             reason = f"it is {kind_of(file)}; save it as JPEG or PNG"
+        if isinstance(error, Image.DecompressionBombError):
+            reason = f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller"
         raise ValueError(f"{name} is no picture that can be read: {reason}") from error
 
 
@@ -85,7 +87,15 @@ def kind_of(file):
     else:
         with open(file, "rb") as opened:  # noqa: PTH123, since a path may be text, too
             start = opened.read(32)
+    if not start:
+        return "empty"
     return next((kind for at, begins, kind in UNREAD if start[at:].startswith(begins)), "of no format that is known")
+
+
+def as_array(tensor):
+    """Return `tensor` as an array, which has no bfloat16."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def as_plane(array):

@@ -39,7 +39,8 @@ def locate_ink(brightness, longest=LONGEST, at_edge=False):
     brightness = shrink(brightness, longest)
     ink = brightness if is_light_on_dark(brightness) else 1 - brightness
     ink = ink - paper_of(ink)
-    nothing = ValueError("there is nothing in the image: no ink stands out from the paper")
+    faint = f"{FAINTEST:.0%} of the way from black to white"
+    nothing = ValueError(f"no strokes stand out from the paper in the image, by {faint}; take it clearer or closer")
     if ink.max() < FAINTEST:
         raise nothing
     threshold = split_off_ink(ink)

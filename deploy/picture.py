@@ -9,7 +9,7 @@ import argparse
 import sys
 
 import utils
-from deploy import load_net
+from deploy import WEIGHTS, load_net
 from deploy.decode import open_picture, read_picture
 from deploy.doubt import doubts_of, probabilities
 from deploy.ink import center_ink, find_ink
@@ -22,8 +22,8 @@ def predict(model, image):
     `image` is a path, an open binary file, a PIL image, or an array or tensor: bool, uint8, uint16, or float from 0 to
     1, as [H, W], [1, H, W], [1, 1, H, W], [3, H, W] or [H, W, 1 to 4]. Any size, colour, transparency, dark on light or
     light on dark, with shadows and grain, on a sheet that fills the picture or lies on a desk. What is written there is
-    read as one digit, whatever it is: see `doubts`. Raises ValueError where it is no picture or there is nothing in it,
-    and OSError where the file cannot be read.
+    read as one digit, whatever it is: see `doubts`. Raises ValueError where it is no picture or no strokes stand out in
+    it, and OSError where the file cannot be read.
     """
     return probabilities(model, [find_ink(read_picture(image))])[0]
 
@@ -75,25 +75,41 @@ def tell_digit(net, picture):
 def tell_number(net, picture):
     """Return the digits in `picture`, and how sure `net` is of the one that it is least sure of, text."""
     digits = read_number(net, picture)
-    return f"{text_of(digits)}, {min(float(digit.probabilities.max()) for digit in digits):.1%} sure of the least sure"
+    sure = min(float(digit.probabilities.max()) for digit in digits)
+    return (
+        f"{text_of(digits)}, {sure:.1%} sure"
+        if len(digits) == 1
+        else f"{text_of(digits)}, each {sure:.1%} sure or more"
+    )
 
 
 def main():
     """Print what each picture named on the command line shows, and doubts; return 1 where one was not read, else 0."""
-    parser = argparse.ArgumentParser(description="Read the digit in a picture.")
-    parser.add_argument("picture", nargs="+", help="files that hold a picture of one digit each")
-    parser.add_argument("--number", action="store_true", help="read several digits, from left to right")
-    options, net, failed = parser.parse_args(), load_net(), 0
+    parser = argparse.ArgumentParser(prog="python -m deploy.picture", description="Read the digit in a picture.")
+    parser.add_argument(
+        "picture", nargs="+", help="files that hold a picture of one digit each, or with --number, of a line"
+    )
+    parser.add_argument("--number", action="store_true", help="read several digits, from left to right, without doubts")
+    options, failed = parser.parse_args(), 0
+    try:
+        net = load_net()
+    except (OSError, ValueError) as error:
+        sys.exit(told(error, WEIGHTS))
     for path in options.picture:
         try:
             verdict = (tell_number if options.number else tell_digit)(net, read_picture(path))
         except (OSError, ValueError) as error:
-            sentence = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            print(sentence if path in sentence else f"{path}: {sentence}", file=sys.stderr)
+            print(told(error, path), file=sys.stderr)
             failed = 1
         else:
             print(f"{path}: {verdict}")
     return failed
+
+
+def told(error, path):
+    """Return what `error`, an OSError or a ValueError, says of the file `path`, one line that begins with it."""
+    sentence = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+    return sentence if str(path) in sentence else f"{path}: {sentence}"
 
 
 if __name__ == "__main__":

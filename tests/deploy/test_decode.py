@@ -76,6 +76,7 @@ FOREIGN = {
     "SVG": b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>',
     "SVG with a head": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
     "of no format that is known": b"seven",
+    "empty": b"",
 }
 
 
@@ -89,6 +90,20 @@ def test_what_pillow_cannot_read_is_to_be_saved_as_jpeg_or_png(tmp_path, kind, a
     sentence = str(caught.value)
     assert sentence.count(str(path)) == 1
     assert kind.split(" with ")[0].split(" of a ")[0] in sentence
+
+
+def test_a_picture_of_too_many_pixels_is_to_be_saved_smaller(tmp_path, monkeypatch):
+    path = tmp_path / "huge.png"
+    Image.new("L", (90, 90)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+    with pytest.raises(ValueError, match=r"huge\.png is no picture .* more than 4,000 pixels; save it smaller"):
+        decode.read_picture(path)
+
+
+def test_a_tensor_of_bfloat16_is_read():
+    image = torch.rand(1, 28, 28).bfloat16()
+    assert (decode.read_picture(image) == image[0].float().numpy()).all()
+    assert decode.full_size(image) == (28, 28)
 
 
 def test_avif_is_read_or_named(tmp_path):

@@ -91,7 +91,7 @@ def test_the_csv_is_what_the_training_images_are_like(mnist):
 
 
 def test_doubts_raise_what_predict_raises(net, tmp_path):
-    with pytest.raises(ValueError, match="nothing in the image"):
+    with pytest.raises(ValueError, match="no strokes stand out"):
         picture.doubts(net, np.zeros((90, 90)))
     with pytest.raises(FileNotFoundError):
         picture.doubts(net, tmp_path / "none.png")

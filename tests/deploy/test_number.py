@@ -129,7 +129,7 @@ def test_digits_go_from_left_to_right_and_boxes_stay_inside(length, spacing, see
     try:
         digits = read_number(net(), scene)
     except ValueError as error:
-        assert "nothing in the image" in str(error) or "more than one line" in str(error)  # noqa: PT017
+        assert "no strokes stand out" in str(error) or "more than one line" in str(error)  # noqa: PT017
         return
     assert digits
     middles = [left + right for (left, _, right, _), _ in digits]
@@ -315,8 +315,17 @@ def test_the_command_prints_the_number_and_goes_on_after_a_bad_picture(capsys, m
     monkeypatch.setattr("sys.argv", ["picture.py", "--number", blank, good])
     assert picture.main() == 1
     printed = capsys.readouterr()
-    assert re.fullmatch(rf"{re.escape(good)}: 407, \d+\.\d% sure of the least sure\n", printed.out)
-    assert printed.err == f"{blank}: there is nothing in the image: no ink stands out from the paper\n"
+    assert re.fullmatch(rf"{re.escape(good)}: 407, each \d+\.\d% sure or more\n", printed.out)
+    assert printed.err.startswith(f"{blank}: no strokes stand out from the paper in the image, by 8% of the way from")
+    assert printed.err.count("\n") == 1
+
+
+def test_the_command_says_of_one_digit_how_sure_it_is(capsys, monkeypatch, tmp_path):
+    path = str(tmp_path / "one.png")
+    Image.fromarray(np.uint8(255 * (1 - draw(4)))).save(path)
+    monkeypatch.setattr("sys.argv", ["picture.py", "--number", path])
+    assert picture.main() == 0
+    assert re.fullmatch(rf"{re.escape(path)}: 4, \d+\.\d% sure\n", capsys.readouterr().out)
 
 
 @pytest.mark.numbers

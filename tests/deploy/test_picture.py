@@ -243,17 +243,17 @@ BAD = {
     "floats up to 255": (lambda _: 255.0 * np.eye(28), ValueError, "floats from 0.0 to 255.0"),
     "negative floats": (lambda _: -np.eye(28), ValueError, "floats from -1.0"),
     "NaN": (lambda _: np.full((28, 28), np.nan), ValueError, "floats from nan"),
-    "white": (lambda _: Image.new("RGB", (90, 90), "white"), ValueError, "nothing in the image"),
-    "black": (lambda _: np.zeros((90, 90), dtype=np.uint8), ValueError, "nothing in the image"),
-    "grey of 16 bits": (lambda _: Image.new("I;16", (90, 90), 900), ValueError, "nothing in the image"),
-    "one pixel": (lambda _: np.zeros((1, 1), dtype=np.uint8), ValueError, "nothing in the image"),
-    "transparent": (lambda _: Image.new("RGBA", (90, 90), (0, 0, 0, 0)), ValueError, "nothing in the image"),
-    "grain": (grain, ValueError, "nothing in the image"),
-    "a shadow": (lambda _: np.linspace(0.4, 0.7, 8100).reshape(90, 90), ValueError, "nothing in the image"),
+    "white": (lambda _: Image.new("RGB", (90, 90), "white"), ValueError, "no strokes stand out"),
+    "black": (lambda _: np.zeros((90, 90), dtype=np.uint8), ValueError, "no strokes stand out"),
+    "grey of 16 bits": (lambda _: Image.new("I;16", (90, 90), 900), ValueError, "no strokes stand out"),
+    "one pixel": (lambda _: np.zeros((1, 1), dtype=np.uint8), ValueError, "no strokes stand out"),
+    "transparent": (lambda _: Image.new("RGBA", (90, 90), (0, 0, 0, 0)), ValueError, "no strokes stand out"),
+    "grain": (grain, ValueError, "no strokes stand out"),
+    "a shadow": (lambda _: np.linspace(0.4, 0.7, 8100).reshape(90, 90), ValueError, "no strokes stand out"),
     "16 bits, nearly alike": (
         lambda _: Image.fromarray(np.uint16(60000 - 100 * np.eye(90))),
         ValueError,
-        "nothing in the image",
+        "no strokes stand out",
     ),
     "a picture with NaN": (lambda _: Image.fromarray(np.full((9, 9), np.nan, np.float32)), ValueError, "from nan"),
     "a picture with negative values": (lambda _: Image.new("F", (9, 9), -1), ValueError, "from -1.0"),
@@ -324,13 +324,28 @@ def test_the_command_reads_pictures_and_goes_on_after_a_bad_one(capsys, monkeypa
     printed = capsys.readouterr()
     lines = [rf"{re.escape(path)}: {digit}, \d+\.\d% sure\n" for path, digit in zip(good, (8, 3), strict=True)]
     assert re.fullmatch("".join(lines), printed.out)
-    assert printed.err.splitlines() == [
-        f"{blank}: there is nothing in the image: no ink stands out from the paper",
+    first, *others = printed.err.splitlines()
+    assert first.startswith(f"{blank}: no strokes stand out from the paper in the image, by 8% of the way from black")
+    assert others == [
         f"{none}: {os.strerror(errno.ENOENT)}",
         f"{tmp_path}: {os.strerror(errno.EACCES if os.name == 'nt' else errno.EISDIR)}",
     ]
     monkeypatch.setattr("sys.argv", ["picture.py", *good])
     assert picture.main() == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"torn"], ids=["missing", "empty", "damaged"])
+def test_the_command_says_in_one_line_that_the_weights_cannot_be_loaded(monkeypatch, tmp_path, content):
+    weights = tmp_path / "weights.pt"
+    if content is not None:
+        weights.write_bytes(content)
+    monkeypatch.setattr(picture, "WEIGHTS", weights)
+    monkeypatch.setattr(picture, "load_net", lambda: load_net(weights))
+    monkeypatch.setattr("sys.argv", ["picture.py", str(make.HERE / "tablet.png")])
+    with pytest.raises(SystemExit) as ended:
+        picture.main()
+    assert str(ended.value).startswith(str(weights))
+    assert "\n" not in str(ended.value)
 
 
 def test_the_net_is_ready_to_use():

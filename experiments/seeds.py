@@ -114,6 +114,11 @@ def asked(summary):
     return "\n".join(f"| {what} | {found} | {'met' if good else 'missed'} |" for what, found, good in rows)
 
 
+def late(runs):
+    """Return the accuracy over epochs 10 to 15 of each seed in `accuracies`: a dictionary from seed to its mean."""
+    return {seed: statistics.mean(run[9:15]) for seed, run in runs.items()}
+
+
 def against(rows, others):
     """Return the `Difference`s of `rows` less `others`, rows of the file, over the seeds that both have.
 
@@ -121,14 +126,14 @@ def against(rows, others):
     together at 95 %.
     """
 
-    def late(rows):
-        return {seed: statistics.mean(run[9:15]) for seed, run in accuracies(rows).items()}
+    def accuracy(rows):
+        return late(accuracies(rows))
 
     def loss(rows):
         return {int(row["seed"]): float(row["test_loss"]) for row in rows if row["epoch"] == "15"}
 
     level = paired.simultaneous(2)
-    return {metric: paired.compare(of(rows), of(others), level) for metric, of in (("accuracy", late), ("loss", loss))}
+    return {of.__name__: paired.compare(of(rows), of(others), level) for of in (accuracy, loss)}
 
 
 def plot(runs):

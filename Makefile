@@ -10,15 +10,15 @@ CSV ?=
 .PHONY: help install run test verify variations lint save bench tricks floor gpu search seeds budget minutes ablation final strength elsewhere pictures numbers reliability deploy drawing lock repo clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: .venv/installed ## Make .venv and install the locked packages into it (about 5.5 GB, most of it torch)
+install: .venv/installed ## Make .venv and install the locked packages into it (about 6.6 GB, most of it torch)
 
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is older: try make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	@echo "Installing the locked packages into .venv, about 5.5 GB: this takes some minutes."
+	@echo "Installing the locked packages into .venv, about 6.6 GB: this takes some minutes."
 	@if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; set -x; \
 	$(BIN)/python -m pip install $$quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from training import cpu
 from training.augmentation import no_affines, normalize, random_affines, warp
 from training.checkpoint import Checkpoint
-from training.checks import require, require_count, require_logits, require_recipe
+from training.checks import require, require_count, require_logits, require_model, require_recipe, require_shares
 from training.data import Split, load_mnist, require_images, require_split, shuffled_batches
 from training.identity import identify
 from training.optimizers import muon_and_adam, one_cycle
@@ -114,8 +114,8 @@ def fit(
 
     With a path as `checkpoint`, the run is kept there after every epoch but the last. Called again after whatever ended
     it, `fit` prints what was printed, goes on after the last epoch kept, and ends in the same weights and history, bit
-    for bit on the same machine, whatever weights `model` comes with; `extra` is to be the same, which is not checked. A
-    complete run removes its checkpoint.
+    for bit on the same machine, whatever weights `model` comes with. `extra` and all that the recipe's functions call
+    are to be the same, which is not checked. A complete run removes its checkpoint.
 
     Interrupted (Ctrl-C, Stop), `fit` leaves `model` and checkpoint as they were after the last whole epoch. In IPython,
     a notebook say, it then returns the history so far. Anywhere else the KeyboardInterrupt goes on to whoever called
@@ -123,7 +123,8 @@ def fit(
 
     Where other programs keep cores busy that torch has threads for, a warning says so once. Raises ValueError for
     arguments that do not fit, for the checkpoint of another run, and for one that cannot be written, all before any
-    training; FloatingPointError where the loss is not finite, with `model` and checkpoint as after the epoch before.
+    training, and where `extra` returns no dictionary; FloatingPointError where the loss is not finite, with `model` and
+    checkpoint as after the epoch before.
     """
     recipe = {"epochs": epochs, "batch_size": batch_size, "optimizers": optimizers, "lr": lr, "schedule": schedule}
     recipe |= {"averaging": averaging, "augment": augment, "seed": seed}
@@ -131,22 +132,20 @@ def fit(
     require_split("train", train)
     device = train.images.device
     require_split("test", test, device)
-    require(isinstance(model, torch.nn.Module), "model", model, "a torch.nn.Module")
+    require_model(model)
     require(extra is None or callable(extra), "extra", extra, "a function, or None")
     is_path = isinstance(checkpoint, str | os.PathLike) and os.fspath(checkpoint) != ""
     require(checkpoint is None or is_path, "checkpoint", checkpoint, "a path, or None")
     maps = augment(2, generator=torch.Generator())
     good = isinstance(maps, torch.Tensor) and maps.shape == (2, 2, 3) and maps.isfinite().all()
     require(good, "augment(2)", maps, "a tensor [2, 2, 3] of finite numbers")
-    logits = compute_logits(model.to(device), train.images[:2])
-    require(logits.shape == (len(train.labels[:2]), 10), "what model returns", logits, "logits [N, 10]")
+    compute_logits(model.to(device), train.images[:2])  # so that what it returns is looked at
 
     set_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    steps = math.ceil(len(train.labels) / batch_size)
-    shares = schedule(epochs * steps)
-    good = isinstance(shares, torch.Tensor) and shares.shape == (epochs * steps,) and shares.isfinite().all()
-    require(good, f"schedule({epochs * steps})", shares, f"a tensor [{epochs * steps}] of finite numbers")
+    steps = epochs * math.ceil(len(train.labels) / batch_size)
+    shares = schedule(steps)
+    require_shares(steps, shares)
     trainer = Trainer(model, train, shares, batch_size, optimizers, lr, averaging)
     history, log, kept = [], [], None
     if checkpoint is not None:
@@ -160,7 +159,9 @@ def fit(
     try:
         for epoch in range(len(history) + 1, epochs + 1):
             row, lines = run_epoch(trainer, test, epoch, augment, generator)
-            row |= (extra(trainer) or {}) if extra else {}
+            more = (extra(trainer) if extra else None) or {}
+            require(isinstance(more, dict), "what extra returns", more, "a dictionary, or None")
+            row |= more
             # In one assignment, so that Ctrl-C finds all of it done or nothing.
             history, log, ended = [*history, row], [*log, lines], copy.deepcopy(model.state_dict())
             if kept and epoch < epochs:
@@ -247,9 +248,11 @@ def compute_logits(model, images, batch_size=2500):
     cpu.keep_freed_memory()
     was_training = model.training
     model.eval()
-    logits = torch.cat([model(normalize(batch)) for batch in images.split(batch_size)])
+    logits = [model(normalize(batch)) for batch in images.split(batch_size)]
     model.train(was_training)
-    return logits
+    good = all(isinstance(part, torch.Tensor) and part.shape[1:] == (10,) for part in logits)
+    require(good, "what model returns", logits[0], "logits [N, 10]")
+    return torch.cat(logits)
 
 
 # --- Plots -----------------------------------------------------------------------------------------------------------

@@ -99,8 +99,8 @@ def plot(found):
     """Return the forest plot of the comparisons."""
     return paired.forest(
         {
-            "accuracy, less the line above (percentage points)": found["accuracy"],
-            "loss, less the line above (nats)": found["loss"],
+            "accuracy less that above (percentage points)": found["accuracy"],
+            "loss less that above (nats)": found["loss"],
         }
     )
 

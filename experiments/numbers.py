@@ -193,7 +193,7 @@ def plot_number(net, picture):
         left, top, right, bottom = digit.box
         colour = utils.ORANGE if share == min(sure) else utils.BLUE
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=2))
-        style = {"color": colour, "fontweight": "bold", "backgroundcolor": "white", "ha": "center", "va": "bottom"}
+        style = {"color": colour, "backgroundcolor": "white", "ha": "center", "va": "bottom"}
         axes.text((left + right) / 2, min(tops) - high / 5, f"{own}\n{100 * share:.1f} %", fontsize=11, **style)
     return figure
 

@@ -39,11 +39,22 @@ class Flat(torch.nn.Module):
         return self.layer(images.flatten(1))
 
 
+class Pair(Flat):
+    """A model that returns more than logits."""
+
+    def forward(self, images):
+        return super().forward(images), images
+
+
 # What is called, what its message must contain: the argument's name, and what was found.
 CASES = {
     "model is a class": (fit(model=Net), ["model", "type"]),
     "model is a string": (fit(model="net"), ["model is 'net'", "Module"]),
     "model has nine classes": (fit(model=Flat()), ["what model returns", "[2, 9]", "[N, 10]"]),
+    "model returns a tuple": (fit(model=Pair()), ["what model returns is (tensor", "logits [N, 10]"]),
+    "model is of float64": (fit(model=Net().double()), ["model's", "float64", "float32; try model.float()"]),
+    "model is frozen": (fit(model=Net().requires_grad_(False)), ["model", "to be trained: requires_grad"]),
+    "model has no parameters": (fit(model=torch.nn.Flatten()), ["model", "to be trained: requires_grad"]),
     "train is a tuple": (fit(train=(IMAGES, LABELS)), ["train is (tensor(", "Split"]),
     "train is None": (fit(train=None), ["train", "NoneType"]),
     "train images are floats": (fit(split(IMAGES.float())), ["train.images", "float32", "uint8"]),
@@ -80,13 +91,14 @@ CASES = {
     "lr is text": (fit(lr="0.1"), ["lr is '0.1'"]),
     "optimizers is missing": (fit(optimizers=None), ["optimizers is of type NoneType", "function"]),
     "optimizers returns one": (
-        fit(optimizers=lambda model, lr: torch.optim.SGD(model.parameters(), lr)),
+        fit(optimizers=lambda model, lr: torch.optim.SGD(model.parameters(), lr), epochs=2),
         ["what optimizers returns is of type SGD", "list"],
     ),
-    "optimizers returns none": (fit(optimizers=lambda model, lr: []), ["what optimizers returns is []"]),
+    "optimizers returns none": (fit(optimizers=lambda model, lr: [], epochs=2), ["what optimizers returns is []"]),
     "schedule is a number": (fit(schedule=0.1), ["schedule is 0.1", "function"]),
     "schedule is too short": (fit(schedule=lambda steps: torch.ones(0)), ["schedule(1) is float32 [0]", "tensor [1]"]),
     "schedule is NaN": (fit(schedule=lambda steps: torch.full((1,), math.nan)), ["schedule(1)", "finite"]),
+    "schedule has a single step": (fit(), ["schedule(1) is [0.0]", "more epochs or a smaller batch_size"]),
     "schedule returns a list": (fit(schedule=lambda steps: [1.0]), ["schedule(1) is [1.0]", "tensor"]),
     "augment is missing": (fit(augment=None), ["augment is of type NoneType"]),
     "augment returns one map for all": (
@@ -103,6 +115,7 @@ CASES = {
         ["scale is 1.2", "below 1"],
     ),
     "extra is a number": (fit(extra=5), ["extra is 5", "function"]),
+    "extra returns a number": (fit(extra=lambda trainer: 5, epochs=2), ["what extra returns is 5", "dictionary"]),
     "checkpoint is a number": (fit(checkpoint=5), ["checkpoint is 5", "path"]),
     "checkpoint is empty": (fit(checkpoint=""), ["checkpoint is ''", "path"]),
     "seed is negative": (fit(seed=-1), ["seed", "-1"]),

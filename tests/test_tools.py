@@ -161,7 +161,7 @@ def test_make_install_shows_pip_s_progress_on_a_terminal_alone(tmp_path, termina
         done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         printed = done.stdout
     assert done.returncode == 0
-    assert "Installing the locked packages into .venv, about 5.5 GB: this takes some minutes." in printed
+    assert "Installing the locked packages into .venv, about 6.6 GB: this takes some minutes." in printed
     (pip,) = (line for line in printed.splitlines() if line.startswith("ran -m pip install"))
     assert ("--quiet" in pip) == (not terminal)
     assert "--require-hashes -r requirements.lock" in pip

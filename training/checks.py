@@ -46,6 +46,23 @@ def require_recipe(recipe):
     require(is_whole(seed, 0, 2**63 - 1), "seed", seed, "a whole number from 0 to 2⁶³ - 1")
 
 
+def require_model(model):
+    """Raise ValueError unless `model` is a Module with float32 parameters, of which some are to be trained."""
+    require(isinstance(model, torch.nn.Module), "model", model, "a torch.nn.Module")
+    for name, parameter in model.named_parameters():
+        require(parameter.dtype == torch.float32, f"model's {name}", parameter, "float32; try model.float()")
+    good = any(parameter.requires_grad for parameter in model.parameters())
+    require(good, "model", model, "one with parameters that are to be trained: requires_grad")
+
+
+def require_shares(steps, shares):
+    """Raise ValueError unless `shares`, what a schedule returns for so many `steps`, are finite and not all 0."""
+    good = isinstance(shares, torch.Tensor) and shares.shape == (steps,) and shares.isfinite().all()
+    require(good, f"schedule({steps})", shares, f"a tensor [{steps}] of finite numbers")
+    way_out = "take more epochs or a smaller batch_size"
+    require(shares.any(), f"schedule({steps})", shares.tolist(), f"above 0 in some step: {way_out}")
+
+
 def require_logits(logits, labels):
     """Raise ValueError unless `logits` are float [N, 10] with one row for each of `labels`."""
     good = isinstance(logits, torch.Tensor) and logits.is_floating_point() and logits.shape == (len(labels), 10)

@@ -95,7 +95,7 @@ def test_what_it_says_of_training_and_test_accuracy_is_so(code, saved):
     tests = [epoch[4] for epoch in EPOCH.findall(output_of(code, TRAINING))]
     below = [float(training) < float(test) for training, test in zip(bars, tests, strict=True)]
     assert any("For most of the run training accuracy stays below test accuracy" in c.source for c in saved.cells)
-    assert any("In the last epochs the two meet." in c.source for c in saved.cells)
+    assert any("Towards the end training accuracy catches up." in c.source for c in saved.cells)
     assert all(below[:10])
     assert not all(below)
 

@@ -159,9 +159,10 @@ def fit(
     try:
         for epoch in range(len(history) + 1, epochs + 1):
             row, lines = run_epoch(trainer, test, epoch, augment, generator)
-            more = (extra(trainer) if extra else None) or {}
-            require(isinstance(more, dict), "what extra returns", more, "a dictionary, or None")
-            row |= more
+            if extra:
+                more = extra(trainer) or {}
+                require(isinstance(more, dict), "what extra returns", more, "a dictionary, or None")
+                row |= more
             # In one assignment, so that Ctrl-C finds all of it done or nothing.
             history, log, ended = [*history, row], [*log, lines], copy.deepcopy(model.state_dict())
             if kept and epoch < epochs:
@@ -250,8 +251,8 @@ def compute_logits(model, images, batch_size=2500):
     model.eval()
     logits = [model(normalize(batch)) for batch in images.split(batch_size)]
     model.train(was_training)
-    good = all(isinstance(part, torch.Tensor) and part.shape[1:] == (10,) for part in logits)
-    require(good, "what model returns", logits[0], "logits [N, 10]")
+    for batch, own in zip(images.split(batch_size), logits, strict=True):
+        require_logits(own, len(batch), "what model returns")
     return torch.cat(logits)
 
 
@@ -414,7 +415,7 @@ def plot_stages(model, image):
 
 def plot_confusion(logits, labels):
     """Return the confusion matrix of `logits` [N, 10] against `labels` [N], in images; colour counts mistakes only."""
-    require_logits(logits, labels)
+    require_logits(logits, len(labels))
     counts = torch.zeros(10, 10, dtype=torch.int64)
     counts.index_put_((labels.cpu(), logits.argmax(dim=1).cpu()), torch.tensor(1), accumulate=True)
     mistakes = counts.clone().fill_diagonal_(0)
@@ -432,7 +433,7 @@ def plot_confusion(logits, labels):
 def plot_mistakes(logits, split, most=32):
     """Return a figure of the images that `logits` [N, 10] gets wrong, the surest first, `most` at the most."""
     require_split("split", split)
-    require_logits(logits, split.labels)
+    require_logits(logits, len(split.labels))
     require_count("most", most)
     probabilities, predicted = logits.softmax(dim=1).max(dim=1)
     wrong = torch.where(predicted != split.labels)[0]

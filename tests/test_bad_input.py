@@ -46,12 +46,23 @@ class Pair(Flat):
         return super().forward(images), images
 
 
+class First(Flat):
+    """A model that returns logits of its first image only."""
+
+    def __init__(self):
+        super().__init__(classes=10)
+
+    def forward(self, images):
+        return super().forward(images)[:1]
+
+
 # What is called, what its message must contain: the argument's name, and what was found.
 CASES = {
     "model is a class": (fit(model=Net), ["model", "type"]),
     "model is a string": (fit(model="net"), ["model is 'net'", "Module"]),
     "model has nine classes": (fit(model=Flat()), ["what model returns", "[2, 9]", "[N, 10]"]),
     "model returns a tuple": (fit(model=Pair()), ["what model returns is (tensor", "logits [N, 10]"]),
+    "model returns a row for all": (fit(model=First()), ["what model returns", "[1, 10]", "[2, 10]"]),
     "model is of float64": (fit(model=Net().double()), ["model's", "float64", "float32; try model.float()"]),
     "model is frozen": (fit(model=Net().requires_grad_(False)), ["model", "to be trained: requires_grad"]),
     "model has no parameters": (fit(model=torch.nn.Flatten()), ["model", "to be trained: requires_grad"]),

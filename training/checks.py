@@ -63,7 +63,7 @@ def require_shares(steps, shares):
     require(shares.any(), f"schedule({steps})", shares.tolist(), f"above 0 in some step: {way_out}")
 
 
-def require_logits(logits, labels):
-    """Raise ValueError unless `logits` are float [N, 10] with one row for each of `labels`."""
-    good = isinstance(logits, torch.Tensor) and logits.is_floating_point() and logits.shape == (len(labels), 10)
-    require(good, "logits", logits, f"a float tensor [{len(labels)}, 10], a row for each label")
+def require_logits(logits, n, name="logits"):
+    """Raise ValueError unless `logits`, called `name`, are float [n, 10]."""
+    good = isinstance(logits, torch.Tensor) and logits.is_floating_point() and logits.shape == (n, 10)
+    require(good, name, logits, f"logits [N, 10], a row for each image: here a float tensor [{n}, 10]")

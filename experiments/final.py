@@ -67,16 +67,9 @@ def steps(rows):
 
 
 def read_line(rows, line, weights, metric, seeds=SEEDS):
-    """Return `metric` of one line of the file, read from columns such as "validation" or "current": seed → value.
-
-    "accuracy" is the mean over epochs 10 to 15, in percent; "loss" is that after epoch 15.
-    """
-    first = 10 if metric == "accuracy" else study.EPOCHS
-    found = {}
-    for row in rows:
-        if row["line"] == line and int(row["seed"]) in seeds and int(row["epoch"]) >= first:
-            found.setdefault(int(row["seed"]), []).append(float(row[f"{weights}_{metric}"]))
-    return {seed: statistics.mean(values) for seed, values in found.items()}
+    """Return `metric` of one line of the file, as `study.by_seed` reads it: seed → value."""
+    own = [row for row in rows if row["line"] == line and int(row["seed"]) in seeds]
+    return study.by_seed(own, weights, metric)
 
 
 def readings(rows, metric):

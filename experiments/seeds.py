@@ -114,26 +114,17 @@ def asked(summary):
     return "\n".join(f"| {what} | {found} | {'met' if good else 'missed'} |" for what, found, good in rows)
 
 
-def late(runs):
-    """Return the accuracy over epochs 10 to 15 of each seed in `accuracies`: a dictionary from seed to its mean."""
-    return {seed: statistics.mean(run[9:15]) for seed, run in runs.items()}
-
-
 def against(rows, others):
     """Return the `Difference`s of `rows` less `others`, rows of the file, over the seeds that both have.
 
-    "accuracy" is that over epochs 10 to 15, in percentage points, "loss" that after epoch 15; both intervals hold
+    They are of "accuracy", in percentage points, and of "loss", as `study.by_seed` reads them; both intervals hold
     together at 95 %.
     """
-
-    def accuracy(rows):
-        return late(accuracies(rows))
-
-    def loss(rows):
-        return {int(row["seed"]): float(row["test_loss"]) for row in rows if row["epoch"] == "15"}
-
     level = paired.simultaneous(2)
-    return {of.__name__: paired.compare(of(rows), of(others), level) for of in (accuracy, loss)}
+    return {
+        metric: paired.compare(*(study.by_seed(part, "test", metric) for part in (rows, others)), level)
+        for metric in ("accuracy", "loss")
+    }
 
 
 def plot(runs):

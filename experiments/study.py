@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 import os
+import statistics
 from pathlib import Path
 
 import torch
@@ -82,6 +83,19 @@ def read(path):
     """Return the rows of the CSV file `path`, dictionaries of text."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def by_seed(rows, weights, metric):
+    """Return `metric` of `rows`, those of one way to train, from columns such as "test" or "current": seed → value.
+
+    "accuracy" is the mean over epochs 10 to 15, in percent; "loss" is that after epoch 15.
+    """
+    first = 10 if metric == "accuracy" else EPOCHS
+    found = {}
+    for row in rows:
+        if int(row["epoch"]) >= first:
+            found.setdefault(int(row["seed"]), []).append(float(row[f"{weights}_{metric}"]))
+    return {seed: statistics.mean(values) for seed, values in found.items()}
 
 
 @contextlib.contextmanager

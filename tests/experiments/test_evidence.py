@@ -58,14 +58,20 @@ def test_what_follows_from_the_seeds_is_so():
     assert "missed by one seed, 20, which ends two images short" in TEXT
 
 
-def test_the_seeds_of_the_gpu_are_those_of_their_file():
-    rows, others = study.read(seeds.CSV.with_name("seeds_cuda.csv")), study.read(seeds.CSV)
-    assert {row["device"] for row in rows} == {"cuda"}
-    assert {row["device"] for row in others} == {"cpu"}
+def look_at_sixteen(rows):
+    """Return the runs in `rows` and their summary; they are from seeds 0 to 15, and README has their table."""
     runs = seeds.accuracies(rows)
     assert list(runs) == list(range(16))
     summary = seeds.summarise(runs)
     assert seeds.table(summary) in README
+    return runs, summary
+
+
+def test_the_seeds_of_the_gpu_are_those_of_their_file():
+    rows, others = study.read(seeds.CSV.with_name("seeds_cuda.csv")), study.read(seeds.CSV)
+    assert {row["device"] for row in rows} == {"cuda"}
+    assert {row["device"] for row in others} == {"cpu"}
+    runs, summary = look_at_sixteen(rows)
     assert summary["within_target_epoch"] == len(runs)
     assert f"All {len(runs)} are at 99.40 % within 10 epochs, too" in TEXT
     accuracy, loss = seeds.against(rows, others).values()
@@ -73,24 +79,21 @@ def test_the_seeds_of_the_gpu_are_those_of_their_file():
     lower = f"lower by {-accuracy.mean:.3f} points ({accuracy.low:.3f} to {accuracy.high:.3f})"
     higher = f"higher by {loss.mean:.4f} ({loss.low:.4f} to {loss.high:.4f})"
     assert f"accuracy over epochs 10 to 15 is {lower}, and the loss after epoch 15 {higher}" in TEXT
-    late = seeds.late(seeds.accuracies(others))
+    late = study.by_seed(others, "test", "accuracy")
     own, whole = statistics.mean(late[seed] for seed in runs), statistics.mean(late.values())
     assert f"reach {own:.3f} % on the CPU, where all {len(late)} reach {whole:.3f} %" in TEXT
 
 
 def test_the_seeds_of_another_processor_are_those_of_their_file():
     rows, others = study.read(seeds.CSV.with_name("seeds_xeon.csv")), study.read(seeds.CSV)
-    runs = seeds.accuracies(rows)
-    assert list(runs) == list(range(16))
-    summary = seeds.summarise(runs)
-    assert seeds.table(summary) in README
+    runs, summary = look_at_sixteen(rows)
     assert summary["always_from_10"] == len(runs)
     assert f"All {len(runs)} are at 99.40 % or above in every epoch from 10 to 15." in TEXT
     accuracy, loss = seeds.against(rows, others).values()
     assert paired.verdict(accuracy, loss) == paired.NOTHING
     told = f"differs by {accuracy.tell(3)} points, and the loss after epoch 15 by {loss.tell(4)}"
     assert f"{told}: {paired.NOTHING}" in TEXT
-    own, base = seeds.late(runs), seeds.late(seeds.accuracies(others))
+    own, base = (study.by_seed(part, "test", "accuracy") for part in (rows, others))
     same = statistics.stdev(own[seed] - base[seed] for seed in own)
     different = 2**0.5 * statistics.stdev(base.values())
     assert f"deviation of {same:.3f} points, that of two different seeds {different:.3f}" in TEXT
@@ -194,7 +197,7 @@ def test_what_follows_from_the_ablation_is_so():
     assert told in TEXT
     means = [statistics.mean(own.values()) for own in ablation.readings(rows, recipe, "accuracy").values()]
     assert f"accuracy over epochs 10 to 15 goes from {means[0]:.2f} % to {means[-1]:.2f} %" in TEXT
-    late = statistics.mean(seeds.late(seeds.accuracies(recipe)).values())
+    late = statistics.mean(study.by_seed(recipe, "test", "accuracy").values())
     assert means[-1] > late
     assert f"ten seeds of the recipe happen to reach {means[-1]:.3f} %, all 40 {late:.3f} %" in TEXT
 

@@ -24,9 +24,7 @@ def read_picture(image):
         return brightness_of(open_picture(image))
     if isinstance(image, Image.Image):
         return brightness_of(ImageOps.exif_transpose(image))
-    if isinstance(image, torch.Tensor):
-        image = as_array(image)
-    if not isinstance(image, np.ndarray):
+    if not isinstance(image, np.ndarray | torch.Tensor):
         kinds = "a path, an open binary file, a PIL image, an array or a tensor"
         raise ValueError(f"image is a {type(image).__name__}; it must be {kinds}")
     return brightness_of_array(image)
@@ -35,7 +33,7 @@ def read_picture(image):
 def full_size(image):
     """Return width and height of a picture as it is to be shown, of which `read_picture` may have given less."""
     if isinstance(image, np.ndarray | torch.Tensor):
-        return as_plane(as_array(image) if isinstance(image, torch.Tensor) else image).shape[1::-1]
+        return as_plane(image).shape[1::-1]
     if isinstance(image, Image.Image):
         return upright_size(image)
     with warnings.catch_warnings():
@@ -92,14 +90,15 @@ def kind_of(file):
     return next((kind for at, begins, kind in UNREAD if start[at:].startswith(begins)), "of no format that is known")
 
 
-def as_array(tensor):
-    """Return `tensor` as an array, which has no bfloat16."""
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+def as_plane(image):
+    """Return `image`, an array or a tensor, as an array [H, W] or [H, W, 2 to 4].
 
-
-def as_plane(array):
-    """Return `array` as [H, W] or [H, W, 2 to 4]. Raises ValueError where its shape is that of no picture."""
+    Raises ValueError where its shape is that of no picture.
+    """
+    array = image
+    if isinstance(image, torch.Tensor):
+        image = image.detach().cpu()
+        array = (image.float() if image.dtype == torch.bfloat16 else image).numpy()  # numpy has no bfloat16
     while array.ndim > 2 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
@@ -113,9 +112,9 @@ def as_plane(array):
     return array
 
 
-def brightness_of_array(array):
-    """Return the brightness of `array`, float32 [H, W]. Raises ValueError where it is no picture."""
-    array = as_plane(array)
+def brightness_of_array(image):
+    """Return the brightness of an array or a tensor, float32 [H, W]. Raises ValueError where it is no picture."""
+    array = as_plane(image)
     if array.dtype == np.uint16:
         array = array / np.float64(65535)
     if array.dtype.kind == "f":

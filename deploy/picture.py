@@ -75,12 +75,8 @@ def tell_digit(net, picture):
 def tell_number(net, picture):
     """Return the digits in `picture`, and how sure `net` is of the one that it is least sure of, text."""
     digits = read_number(net, picture)
-    sure = min(float(digit.probabilities.max()) for digit in digits)
-    return (
-        f"{text_of(digits)}, {sure:.1%} sure"
-        if len(digits) == 1
-        else f"{text_of(digits)}, each {sure:.1%} sure or more"
-    )
+    text, sure = text_of(digits), min(float(digit.probabilities.max()) for digit in digits)
+    return f"{text}, {sure:.1%} sure" if len(digits) == 1 else f"{text}, each {sure:.1%} sure or more"
 
 
 def main():

@@ -5,8 +5,13 @@ too dear, it is split in two: a depthwise 3×3 that looks around within each cha
 channels (Howard et al., "MobileNets", 2017, section 3.1).
 """
 
+import io
+from pathlib import Path
+
 import torch
 from torch import nn
+
+WEIGHTS = Path(__file__).resolve().parent / "mnist_6k.pt"  # written by the notebook's last run: `make save`
 
 
 def conv3x3(channels_in, channels_out, padding=0):
@@ -71,3 +76,17 @@ class Net(nn.Module):
             raise ValueError(f"images are {found}; Net expects float32 [N, 1, 28, 28], normalised")
         features = self.shapes(self.shrink(self.parts(self.edges(images))))
         return self.digits(features).flatten(1)  # [N, 10, 1, 1] → [N, 10]
+
+
+def load_net(path=WEIGHTS):
+    """Return `Net` with the weights in the file `path`, in evaluation mode, on the CPU.
+
+    Raises OSError if the file cannot be read, and ValueError if it does not hold weights of this network. Loading
+    cannot run code from the file: it uses `weights_only=True`.
+    """
+    net, content = Net(), io.BytesIO(Path(path).read_bytes())
+    try:
+        net.load_state_dict(torch.load(content, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch has many ways to say it
+        raise ValueError(f"{path} does not hold weights of this network; `make save` writes some") from error
+    return net.eval()

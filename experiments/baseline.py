@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
 import utils
-from experiments import bench
-from experiments.study import ROOT
+from experiments import timing as bench
+from experiments.runner import ROOT
 from model import Net
 from training.augmentation import MEAN, STD
 

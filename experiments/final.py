@@ -2,7 +2,7 @@
 
 The protocol stands in experiments/README.md and was written before the first run. Every line is trained on 50,000
 training images and judged on the 10,000 that `search.hold_out` keeps back; the test set takes no part. A row an epoch
-goes to experiments/final.csv, accuracies in percent; `current` columns read the weights being trained, `validation`
+goes to experiments/results/final.csv, accuracies in percent; `current` columns read the weights being trained, `validation`
 columns their average, so "without averaging" is a second reading of the recipe's own runs.
 """
 
@@ -11,10 +11,11 @@ import statistics
 from pathlib import Path
 
 import utils
-from experiments import paired, study
+from experiments import runner as study
+from experiments import stats as paired
 from experiments.search import arguments, hold_out, muon_and_adamw, sgd
 
-CSV = Path(__file__).resolve().parent / "final.csv"
+CSV = Path(__file__).resolve().parent / "results" / "final.csv"
 NAMES = ("line", "seed")
 FIELDS = (*NAMES, *study.TRAINING, "validation_loss", "validation_accuracy", *study.CURRENT, *study.MACHINE)
 

@@ -3,7 +3,7 @@
 Counts the floating-point operations of the convolutions in one step, forward and backward, and measures how many a
 second the processor does in a large matrix product, its best case. Their quotient is the time that
 they would take at that speed. Then it profiles real steps, to tell where the rest goes: the share of the step's
-operations, in percent of their time, by kind of layer. Written to experiments/floor.csv.
+operations, in percent of their time, by kind of layer. Written to experiments/results/roofline.csv.
 """
 
 from pathlib import Path
@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 import utils
-from experiments import bench
-from experiments.study import ROOT
+from experiments import timing as bench
+from experiments.runner import ROOT
 from model import Net
 
-CSV = Path(__file__).resolve().parent / "floor.csv"
+CSV = Path(__file__).resolve().parent / "results" / "roofline.csv"
 SIZE = 2048
 KINDS = {"convolution": ("convolution",), "batch_norm": ("batch_norm",), "relu": ("clamp_min", "threshold_backward")}
 

@@ -3,7 +3,7 @@
 Times the recipe's training step with all speed-ups of training/cuda.py, and with each one taken away, in turns within
 one process. Then it profiles replayed steps, and measures a large float32 matrix product, the processor's best case:
 at its speed the step's convolutions would take `floor_ms`. Median, minimum and maximum over the turns go to
-experiments/gpu.csv; what is measured once has one turn.
+experiments/results/speedups_gpu.csv; what is measured once has one turn.
 """
 
 import math
@@ -14,14 +14,16 @@ from pathlib import Path
 import torch
 
 import utils
-from experiments import bench, floor, tricks
-from experiments.study import ROOT
-from experiments.tricks import FULL
+from experiments import floor
+from experiments import speedups as tricks
+from experiments import timing as bench
+from experiments.runner import ROOT
+from experiments.speedups import FULL
 from model import Net
 from training import cuda
 from training.data import shuffled_batches
 
-CSV = Path(__file__).resolve().parent / "gpu.csv"
+CSV = Path(__file__).resolve().parent / "results" / "speedups_gpu.csv"
 TURNS, WARM_UP, STEPS = 5, 20, 200
 PROFILED = 20  # steps
 SIZE = 8192

@@ -14,8 +14,8 @@ import time
 import torch
 
 import utils
-from experiments import bench
-from experiments.study import ROOT
+from experiments import timing as bench
+from experiments.runner import ROOT
 from model import Net
 from training.augmentation import make_batch
 from training.data import shuffled_batches

@@ -3,7 +3,7 @@
 Holds 10,000 of the 60,000 training images out, stratified, and trains every candidate on the other 50,000: 15 epochs a
 run, the same seeds for all. What the held-out images say decides: the mean accuracy over epochs 10 to 15, which are the
 epochs that the promise is about. All are tried from seed 0, and those in front from more seeds. The test set takes no
-part. A row an epoch goes to experiments/search.csv, accuracies in percent.
+part. A row an epoch goes to experiments/results/search.csv, accuracies in percent.
 """
 
 import functools
@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 import utils
-from experiments import study
+from experiments import runner as study
 
-CSV = Path(__file__).resolve().parent / "search.csv"
+CSV = Path(__file__).resolve().parent / "results" / "search.csv"
 NAMES = ("candidate", "seed")
 FIELDS = (*NAMES, *study.TRAINING, "validation_loss", "validation_accuracy", *study.MACHINE)
 

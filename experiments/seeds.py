@@ -1,8 +1,8 @@
 """Is 99.4 % luck? The recipe of the notebook, trained once from every seed, none left out. `make seeds N=40`
 
 Each run is `utils.fit` as it stands: all 60,000 training images, 15 epochs, the full test set after every epoch, the
-averaged weights as they are then. Nothing is chosen by looking at a run. A row an epoch goes to experiments/seeds.csv,
-accuracies in percent, and all curves to experiments/seeds.png; on a CUDA GPU to seeds_cuda.csv and seeds_cuda.png. Runs
+averaged weights as they are then. Nothing is chosen by looking at a run. A row an epoch goes to experiments/results/seeds.csv,
+accuracies in percent, and all curves to experiments/results/seeds.png; on a CUDA GPU to seeds_cuda.csv and seeds_cuda.png. Runs
 that are in the file are not run again.
 """
 
@@ -12,9 +12,10 @@ import statistics
 from pathlib import Path
 
 import utils
-from experiments import paired, study
+from experiments import runner as study
+from experiments import stats as paired
 
-CSV = Path(__file__).resolve().parent / "seeds.csv"
+CSV = Path(__file__).resolve().parent / "results" / "seeds.csv"
 NAMES = ("seed",)
 FIELDS = (*NAMES, *study.TRAINING, "test_loss", "test_accuracy", *study.MACHINE)
 

@@ -7,8 +7,8 @@ Three variants train the same network on the same images in turns (A B C A B C â
     ours                `utils.fit`, by ours.py
 
 A turn is start-up (imports, data ready), one epoch, evaluation of the 10,000 test images, and single images one by one.
-Each figure's median, minimum and maximum over the turns go to experiments/speed.csv, a row a figure, and the chart to
-experiments/speed.png; rows of other devices stay. `--steps 20` gives a look in a minute or two: shorter epochs, and
+Each figure's median, minimum and maximum over the turns go to experiments/results/speed.csv, a row a figure, and the chart to
+experiments/results/speed.png; rows of other devices stay. `--steps 20` gives a look in a minute or two: shorter epochs, and
 nothing is written.
 """
 
@@ -16,10 +16,11 @@ import argparse
 from pathlib import Path
 
 import utils
-from experiments import bench, study
+from experiments import runner as study
+from experiments import timing as bench
 
 HERE = Path(__file__).resolve().parent
-CSV, CHART = HERE / "speed.csv", HERE / "speed.png"
+CSV, CHART = HERE / "results" / "speed.csv", HERE / "results" / "speed.png"
 FIELDS = ("date", "device", "cores", "torch", "variant", "metric", "median", "minimum", "maximum", "turns")
 
 # What each variant's turn runs, and what the chart calls it.
@@ -58,7 +59,7 @@ def print_table(turns, rows):
 
 
 def write_csv(rows):
-    """Write `rows` to experiments/speed.csv, in place of the rows of the same device only."""
+    """Write `rows` to experiments/results/speed.csv, in place of the rows of the same device only."""
     others = [row for row in study.read(CSV) if row["device"] != rows[0]["device"]] if CSV.exists() else []
     bench.write_rows(CSV, others + rows)
 

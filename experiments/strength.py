@@ -2,15 +2,17 @@
 
 The protocol stands in experiments/README.md and was written before the first run. A strength multiplies the limits
 10°, 8 %, 10 % and 8° of rotation, shift, scale and shear. Every strength is trained as in final.py, whose second
-smaller recipe is the line of 0.875. A row an epoch goes to experiments/strength.csv, accuracies in percent.
+smaller recipe is the line of 0.875. A row an epoch goes to experiments/results/strength.csv, accuracies in percent.
 """
 
 import statistics
 from pathlib import Path
 
-from experiments import final, paired, study
+from experiments import final
+from experiments import runner as study
+from experiments import stats as paired
 
-CSV = Path(__file__).resolve().parent / "strength.csv"
+CSV = Path(__file__).resolve().parent / "results" / "strength.csv"
 SEEN_CSV = CSV.with_name("strength_seeds.csv")  # rows of seeds.py at the strength of before, on the test set
 STRENGTHS = (0.5, 0.875, 1.25)
 BEFORE = 0.875  # that of final.py

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from shared import ROOT
+from helpers import ROOT
 
 import utils
 from tools.browser import MISSING, has_chrome, open_chrome

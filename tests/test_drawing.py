@@ -3,10 +3,10 @@
 import re
 from xml.etree import ElementTree
 
-from shared import ROOT
+from helpers import ROOT
 
 from model import Net
-from tools import drawing
+from tools import draw_network as drawing
 
 SAVED = drawing.SVG.read_text(encoding="utf-8")
 TABLE = (ROOT / "tests" / "table.txt").read_text(encoding="utf-8")

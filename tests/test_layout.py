@@ -4,7 +4,7 @@ import ast
 import re
 
 import pytest
-from shared import ROOT
+from helpers import ROOT
 
 import utils
 

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 import torchsummary
-from shared import ROOT
+from helpers import ROOT
 
 from model import Net
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 # What torchsummary printed of the network that this project reproduces.
 TABLE = (ROOT / "tests" / "table.txt").read_text(encoding="utf-8")

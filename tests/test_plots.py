@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import utils
 from model import Net
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 HISTORY = [
     {

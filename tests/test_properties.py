@@ -4,15 +4,15 @@ import gzip
 
 import pytest
 import torch
+from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shared import ROOT
 
 import utils
 from training.augmentation import make_batch, warp
 from training.data import find_file, shuffled_batches
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("steady")

@@ -7,12 +7,14 @@ import subprocess
 import nbformat
 import pytest
 import torch
-from shared import ROOT
+from helpers import ROOT
 
 import utils
-from experiments import budget, seeds, study
+from experiments import runner as study
+from experiments import schedule_length as budget
+from experiments import seeds
 from model import Net
-from tools import notebook as tool
+from tools import run_notebook as tool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -10,13 +10,13 @@ import sys
 import pytest
 import torch
 import yaml  # a requirement of JupyterLab's
-from shared import ROOT
+from helpers import ROOT
 
-from deploy import page
 from tools import repo, variations, verify
+from web import build as page
 
 
-@pytest.mark.numbers
+@pytest.mark.numeric
 def test_verify_finds_the_claim_true(capsys):
     assert verify.main() == 0
     lines = capsys.readouterr().out.splitlines()
@@ -172,7 +172,7 @@ def test_make_install_shows_pip_s_progress_on_a_terminal_alone(tmp_path, termina
 
 
 def links_to_the_page(text):
-    return re.findall(r"\]\((deploy/draw\.html|[^)]*github\.io[^)]*)\)", text)
+    return re.findall(r"\]\((web/draw\.html|[^)]*github\.io[^)]*)\)", text)
 
 
 def test_make_repo_links_to_the_published_page(tmp_path):
@@ -185,13 +185,13 @@ def test_make_repo_links_to_the_published_page(tmp_path):
         repo.set_owner(owner, tmp_path)
         text = readme.read_text(encoding="utf-8")
         assert links_to_the_page(text) == [f"https://{owner}.github.io/{repo.NAME}/"] * 2
-        assert "`deploy/draw.html`" in text  # a name, and no link
+        assert "`web/draw.html`" in text  # a name, and no link
 
 
 def test_before_make_repo_the_link_is_the_file():
     owners = repo.owners((ROOT / "README.md").read_text(encoding="utf-8"))
     links = set(links_to_the_page((ROOT / "README.md").read_text(encoding="utf-8")))
-    assert links == ({"deploy/draw.html"} if owners == ["OWNER"] else {f"https://{owners[0]}.github.io/{repo.NAME}/"})
+    assert links == ({"web/draw.html"} if owners == ["OWNER"] else {f"https://{owners[0]}.github.io/{repo.NAME}/"})
 
 
 @pytest.mark.skipif(os.name == "nt", reason="runs the workflow's commands in a shell")

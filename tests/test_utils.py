@@ -7,12 +7,12 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
-from shared import make_net
+from helpers import make_net
 
 import utils
 from training.trainer import floats
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 
 BAR = (

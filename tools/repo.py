@@ -14,7 +14,7 @@ NAME = "mnist-6k"
 # An address on GitHub itself or in one of Colab's links to GitHub: what stands before the owner's name, and the name.
 ADDRESS = re.compile(rf"(github\.com/|google\.com/github/)([\w-]+)(?=/{NAME}\b)")
 # A link to the page: to the file, or to where an owner publishes it.
-PAGE = re.compile(rf"(?<=\]\()(?:deploy/draw\.html|https://[\w-]+\.github\.io/{NAME}/)(?=\))")
+PAGE = re.compile(rf"(?<=\]\()(?:web/draw\.html|https://[\w-]+\.github\.io/{NAME}/)(?=\))")
 LEGAL = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import torchsummary
 
 import utils
-from deploy import load_net
-from model import Net
+from model import Net, load_net
 from training.data import ARCHIVES
 
 ROOT = Path(__file__).resolve().parent.parent

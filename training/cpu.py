@@ -1,7 +1,7 @@
 """How a step is made fast on the CPU, and when it cannot be.
 
 Neither of the first two changes a result by more than rounding; what each is worth was measured by
-experiments/tricks.py.
+experiments/speedups.py.
 """
 
 import contextlib

@@ -5,23 +5,17 @@ import re
 import statistics
 
 import pytest
-from shared import ROOT
+from helpers import ROOT
 from told import FOLDER, README, TEXT
 
 import utils
-from experiments import (
-    ablation,
-    baseline,
-    budget,
-    final,
-    minutes,
-    paired,
-    reliability,
-    search,
-    seeds,
-    strength,
-    study,
-)
+from experiments import baseline, final, search, seeds, strength
+from experiments import buildup as ablation
+from experiments import calibration as reliability
+from experiments import runner as study
+from experiments import schedule_length as budget
+from experiments import stats as paired
+from experiments import time_to_accuracy as minutes
 
 # --- Seeds ---
 

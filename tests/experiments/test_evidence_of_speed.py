@@ -3,10 +3,12 @@
 import re
 
 import pytest
-from shared import ROOT
+from helpers import ROOT
 from told import FOLDER, README, TEXT
 
-from experiments import gpu, speed, study, tricks
+from experiments import gpu, speed
+from experiments import runner as study
+from experiments import speedups as tricks
 
 DEVICE = "cpu AMD EPYC"  # whose speed is told first; speed.csv may hold others as well
 GPU = "cuda NVIDIA H100 80GB HBM3"
@@ -138,7 +140,7 @@ def test_a_speed_up_is_told_as_one_only_where_every_turn_shows_it():
 
 
 def test_the_floor_is_that_of_the_file():
-    (floor,) = study.read(FOLDER / "floor.csv")
+    (floor,) = study.read(FOLDER / "roofline.csv")
     for quoted in (
         f"{floor['step_mflop']} million floating-point operations",
         f"a large matrix product does {floor['matmul_gflop_per_s']} billion a second",
@@ -154,7 +156,7 @@ def test_processor_and_versions_are_those_of_the_files():
     quoted = [row for row in rows if row["device"] == DEVICE]
     assert {row["torch"].split("+")[0] for row in quoted} == {re.search(r"PyTorch ([\d.]+\d)", TEXT)[1]}
     assert {row["cores"] for row in quoted} == {re.search(r"on (\d) cores of an AMD EPYC", TEXT)[1]}
-    other = [*study.read(tricks.CSV), *study.read(FOLDER / "floor.csv")]
+    other = [*study.read(tricks.CSV), *study.read(FOLDER / "roofline.csv")]
     assert {(row["device"], row["cores"]) for row in other} == {("cpu Intel(R) Xeon(R) Processor", "2")}
     assert {row["torch"] for row in other} == {row["torch"] for row in quoted}
     assert "layout. On 2 cores of an Intel Xeon processor" in TEXT

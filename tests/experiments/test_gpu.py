@@ -5,10 +5,11 @@ import types
 
 import pytest
 import torch
-from shared import make_net
+from helpers import make_net
 
 import utils
-from experiments import bench, floor, gpu
+from experiments import floor, gpu
+from experiments import timing as bench
 from training import cuda
 
 

@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from shared import ROOT
+from helpers import ROOT
 
 import utils
-from experiments import floor, ours, speed, study
+from experiments import floor, ours, speed
+from experiments import runner as study
 from training.cpu import keep_freed_memory, spread_narrow_batchnorm
 
 README = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
@@ -125,7 +126,7 @@ def test_the_committed_figures_are_complete():
 
 
 def test_the_floor_counts_the_operations_that_its_file_states():
-    (row,) = read("floor.csv")
+    (row,) = read("roofline.csv")
     assert f"{floor.operations() / 1e6:.0f}" == row["step_mflop"]
 
 
@@ -133,12 +134,12 @@ def test_the_profile_of_a_step_finds_every_kind_of_layer(small, monkeypatch):
     on_cpu = utils.Split(*(part.cpu() for part in small[0]))
     monkeypatch.setattr(utils, "load_mnist", lambda *_: (on_cpu, None))
     shares = floor.shares(steps=1)
-    assert list(shares) == list(read("floor.csv")[0])[-3:]
+    assert list(shares) == list(read("roofline.csv")[0])[-3:]
     assert all(share > 0 for share in shares.values())
     assert sum(shares.values()) < 100
 
 
 def test_the_docstrings_quote_what_was_measured():
-    ratios = {row["without"]: float(row["median"]) for row in read("tricks.csv") if row["metric"] == "ratio"}
+    ratios = {row["without"]: float(row["median"]) for row in read("speedups_cpu.csv") if row["metric"] == "ratio"}
     for trick in (keep_freed_memory, spread_narrow_batchnorm):
         assert f"takes {ratios[trick.__name__]:.2f} times as long" in " ".join(trick.__doc__.split())

@@ -1,6 +1,6 @@
 """What experiments/README.md tells, as the tests of it read it."""
 
-from shared import ROOT
+from helpers import ROOT
 
 FOLDER = ROOT / "experiments"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")

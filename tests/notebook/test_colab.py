@@ -8,10 +8,10 @@ import sys
 
 import nbformat
 import pytest
-from shared import ROOT
+from helpers import ROOT
 
-from tools import notebook as tool
 from tools import repo
+from tools import run_notebook as tool
 
 SETUP = next(cell.source for cell in nbformat.read(tool.NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
 ADDRESS = next(line for line in SETUP.splitlines() if line.startswith("REPOSITORY = "))

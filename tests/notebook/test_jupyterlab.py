@@ -10,10 +10,10 @@ import urllib.request
 
 import nbformat
 import pytest
-from shared import ROOT, draw
+from helpers import ROOT, draw
 
-from deploy.pictures.make import STROKES
-from tools import notebook as tool
+from reader.samples.synthetic_photos import STROKES
+from tools import run_notebook as tool
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 import utils
-from experiments import budget, seeds, study
+from experiments import runner as study
+from experiments import schedule_length as budget
+from experiments import seeds
 from model import Net
-from tools import notebook as tool
+from tools import run_notebook as tool
 from training.optimizers import Muon
 
 EPOCH = re.compile(

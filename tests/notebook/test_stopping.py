@@ -9,16 +9,16 @@ import time
 
 import nbformat
 import pytest
-from shared import ROOT
+from helpers import ROOT
 
-from tools import notebook as tool
+from tools import run_notebook as tool
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
 # The tool with a notebook of its own and another folder for what it builds.
 SCRIPT = """
 import pathlib, signal, sys
-from tools import notebook
+from tools import run_notebook as notebook
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a prompt, however this test was started
 notebook.ROOT = pathlib.Path(sys.argv.pop())
 notebook.NOTEBOOK, notebook.BUILD = notebook.ROOT / "MNIST_6k.ipynb", notebook.ROOT / "build"

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import utils
 from training.augmentation import warp
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 STILL = {"degrees": 0, "shift": 0, "scale": 0, "shear": 0}
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import Hostile
 from interrupted import EPOCHS, run, run_until, same_weights, start, without_seconds
-from shared import Hostile
 
 import utils
 from model import Net
 from training import checkpoint
 from training.checkpoint import pack, unpack
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 try:
     import resource

@@ -10,13 +10,13 @@ import warnings
 
 import pytest
 import torch
-from shared import ROOT, make_net
+from helpers import ROOT, make_net
 
 import utils
 from training import cpu
 from training.cpu import idle_cores, keep_freed_memory, spread_narrow_batchnorm
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 
 def gradients(model, images):

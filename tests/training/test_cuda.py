@@ -7,14 +7,14 @@ import types
 
 import pytest
 import torch
-from shared import make_net, make_trainer
+from helpers import make_net, make_trainer
 
 import utils
 from training import cuda
 from training.data import shuffled_batches
 from training.trainer import Trainer, floats
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -6,13 +6,13 @@ import math
 import pytest
 import torch
 import torchvision
-from shared import ROOT
+from helpers import ROOT
 
 import utils
 from training.augmentation import MEAN, STD
 from training.data import shuffled_batches
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 CLASSES = {
     "train": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from shared import ROOT
+from helpers import ROOT
 
 import utils
 from training.data import MNIST, UNPACKED

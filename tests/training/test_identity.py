@@ -6,15 +6,15 @@ import inspect
 
 import pytest
 import torch
+from helpers import ROOT
 from interrupted import run, run_until, start, stop_in
-from shared import ROOT
 
 import utils
 from model import Net
 from training.checkpoint import pack, unpack
 from training.identity import WAYS_BACK
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 
 OTHERS = {

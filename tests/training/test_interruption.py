@@ -16,14 +16,14 @@ import types
 
 import pytest
 import torch
+from helpers import ROOT
 from interrupted import EPOCHS, lines, run, same_weights, start, without_seconds
-from shared import ROOT
 
 import utils
 from training import checkpoint
 from training.optimizers import Muon
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 KILLS = 20
 

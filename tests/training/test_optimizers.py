@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from shared import make_net
+from helpers import make_net
 
 import utils
 from training.optimizers import Muon, orthogonalize
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 
 def test_one_cycle_rises_to_one_and_falls_to_zero():

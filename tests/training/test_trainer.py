@@ -6,14 +6,14 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from shared import RECIPE, make_net, make_trainer
+from helpers import RECIPE, make_net, make_trainer
 
 import utils
 from training.augmentation import warp
 from training.cpu import spread_narrow_batchnorm
 from training.trainer import Trainer, floats
 
-pytestmark = pytest.mark.numbers
+pytestmark = pytest.mark.numeric
 
 
 def test_steps_lower_the_loss(small):

@@ -1,0 +1,1 @@
+"""The draw-a-digit page, and what builds it."""

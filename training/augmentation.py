@@ -1,9 +1,9 @@
-"""From bytes to a training batch: random affine maps, one an image, applied to a whole batch on its device."""
+"""From bytes to a training batch: one random affine map per image, applied to a whole batch on its device."""
 
 import torch
 import torch.nn.functional as F
 
-from training.checks import is_number, require, require_count
+from training.validation import is_number, require, require_int
 
 # Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
 MEAN, STD = 0.1307, 0.3081
@@ -14,17 +14,17 @@ def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=
 
     Each map rotates by up to ±`degrees`, shifts by up to ±`shift` of the image's width along both axes, scales by up
     to ±`scale` (a fraction) and shears by up to ±`shear` degrees, all drawn uniformly and separately per image.
-    Raises ValueError where one of them is negative, not finite, or would turn the image inside out: a scale of 1 or a
-    shear of 90°.
+    Raises ValueError if a limit is negative, not finite, or would turn the image inside out (a scale of 1, a shear of
+    90°).
     """
-    require_count("n", n, least=0)
+    require_int("n", n, low=0)
     for name, limit in {"degrees": degrees, "shift": shift, "scale": scale, "shear": shear}.items():
         require(is_number(limit, 0), name, limit, "a finite number, 0 or more")
     require(scale < 1, "scale", scale, "below 1")
     require(shear < 90, "shear", shear, "below 90")
 
     def uniform(limit):
-        return (2 * torch.rand(n, generator=generator) - 1) * limit
+        return (2 * torch.rand(n, generator=generator, dtype=torch.float32) - 1) * limit
 
     angle, slant = torch.deg2rad(uniform(degrees)), torch.deg2rad(uniform(shear)).tan()
     zoom = 1 + uniform(scale)
@@ -33,15 +33,15 @@ def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=
     return torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], dim=1).view(n, 2, 3)
 
 
-def no_affines(n, generator=None):
-    """Return `n` maps that change nothing, float32 [n, 2, 3], in place of `random_affines`."""
-    return torch.eye(2, 3).repeat(n, 1, 1)
+def identity_affines(n, generator=None):
+    """Return `n` maps that change nothing, float32 [n, 2, 3], for training without augmentation."""
+    return torch.eye(2, 3, dtype=torch.float32).repeat(n, 1, 1)
 
 
 def warp(images, affines):
-    """Return uint8 or float `images` [N, 1, 28, 28] seen through `affines` [N, 2, 3], float32 from 0 to 255.
+    """Apply the maps `affines` [N, 2, 3] to uint8 or float `images` [N, 1, 28, 28]; return float32 from 0 to 255.
 
-    Pixels are interpolated bilinearly; what comes in from outside the image is background, 0.
+    Pixels are interpolated bilinearly; everything outside the image counts as background, 0.
     """
     size = images.shape[-1]
     centres = (2 * torch.arange(size, device=images.device) + 1) / size - 1
@@ -53,13 +53,13 @@ def warp(images, affines):
 
 
 def normalize(pixels):
-    """Return uint8 or float `pixels` from 0 to 255 as float32 with mean 0 and standard deviation 1 over MNIST."""
+    """Return `pixels`, from 0 to 255, as float32 with mean 0 and standard deviation 1 over MNIST's training images."""
     return (pixels.float() - 255 * MEAN) / (255 * STD)
 
 
-def make_batch(split, rows, affines):
-    """Return the training batch of the images that `rows` points at, int64 [B], each seen through its own map.
+def make_batch(split, indices, affines):
+    """Return the training batch for `indices`, int64 [B]: images float32 [B, 1, 28, 28] and labels int64 [B].
 
-    `affines` has a map for every image of `split`, [N, 2, 3]. The batch is float32 [B, 1, 28, 28] and int64 [B].
+    `affines` [N, 2, 3] has one map for every image of `split`.
     """
-    return normalize(warp(split.images[rows], affines[rows])), split.labels[rows]
+    return normalize(warp(split.images[indices], affines[indices])), split.labels[indices]

@@ -1,6 +1,7 @@
-"""A run kept on the disk: one file, written whole after every epoch but the last, and deleted after that."""
+"""Save a training run after every epoch and resume it."""
 
 import contextlib
+import functools
 import glob
 import hashlib
 import io
@@ -10,81 +11,69 @@ from pathlib import Path
 
 import torch
 
-from training.identity import compare
-
 
 class Checkpoint:
-    """The file at `path` in which `fit` keeps a run, known by its `identity`, from one epoch to the next."""
+    """The file at `path` from which `fit` resumes a run. `settings` (name → text) identify the run."""
 
-    PARTS = ("trainer", "generator", "random", "history", "log")
+    def __init__(self, path, settings):
+        self.path, self.settings = Path(path).expanduser(), settings
+        # With the process number, so that two runs that share a checkpoint never write to the same temporary file.
+        self.temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
 
-    def __init__(self, path, identity):
-        self.path, self.identity = Path(path).expanduser(), identity
-        # With the process's number, so that two runs that share a checkpoint never write into one file.
-        self.new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+    def resume(self, state):
+        """Restore `state`, a `TrainState`, from the file and return True, or return False if there is no file.
 
-    def resume(self, trainer, generator):
-        """Take `trainer`, `generator` and torch's random states to where the file has them; return history and log.
-
-        Both are empty where there is no file. Raises ValueError where it cannot be read, is no checkpoint, or that of
-        another run, and says what differs and what to do; and where its folder cannot be written, before the run spends
-        hours that it could not keep. Nothing in the file can run code: it is loaded with `weights_only=True`.
+        Raises ValueError, saying what to do, if the file cannot be read or written, is damaged, is no checkpoint, or
+        belongs to a run with other settings. Loading cannot run code from the file: it uses `weights_only=True`.
         """
-        way_out = "delete it to begin anew, or name another file"
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            content = None
-        except OSError as error:
-            raise ValueError(f"checkpoint {self.path} cannot be read: {error.strerror}; name another file") from error
         self.require_writable()
-        if content is None:
-            return [], []
+        if not self.path.exists():
+            return False
         try:
-            saved = unpack(content)
-            there = dict(saved["identity"])
-            state, order, random, history, log = (saved[name] for name in self.PARTS)
+            saved = unpack(self.path.read_bytes())
+            settings, own = dict(saved["settings"]), saved["state"]
+        except OSError as error:
+            raise ValueError(f"checkpoint {self.path} cannot be read: {error.strerror}; use another file") from error
         except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
-            found = "is torn, or no checkpoint: name another file, or delete it where it was one"
-            raise ValueError(f"checkpoint {self.path} {found}") from error
-        differing, ways_back = compare(there, self.identity)
-        if differing:
-            back = f"To go on with it, {'; '.join(ways_back)}. Else {way_out}."
-            raise ValueError(f"checkpoint {self.path} is that of another run: {'; '.join(differing)}. {back}")
-        trainer.load(state)
-        generator.set_state(order)
-        trainer.set_random_state(random)
-        return history, log
+            way_out = "use another file, or delete it if it was a checkpoint"
+            raise ValueError(f"checkpoint {self.path} is damaged or not a checkpoint; {way_out}") from error
+        different = [
+            f"{name} was {settings.get(name)} and is now {value}"
+            for name, value in self.settings.items()
+            if settings.get(name) != value
+        ]
+        if different:
+            way_out = "Change that back to resume it, delete it to start again, or use another file."
+            raise ValueError(f"checkpoint {self.path} belongs to another run: {'; '.join(different)}. {way_out}")
+        state.load(own)
+        return True
 
     def require_writable(self):
-        """Raise ValueError unless a file can be written beside the checkpoint, and taken away; make its folder."""
+        """Raise ValueError unless the checkpoint's folder, which is created if needed, can be written to."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.new.touch()
-            self.new.unlink()
+            self.temporary.touch()
+            self.temporary.unlink()
         except OSError as error:
-            way_out = "name a file in a folder that can be, or train without a checkpoint"
+            way_out = "use a file in a folder that can, or train without a checkpoint"
             raise ValueError(f"checkpoint {self.path} cannot be written: {error.strerror}; {way_out}") from error
 
-    def save(self, trainer, generator, history, log):
-        """Write everything, whole or not at all. Where that is impossible, say so, and let training go on."""
-        parts = trainer.state(), generator.get_state(), trainer.random_state(), history, log
-        content = {"identity": self.identity} | dict(zip(self.PARTS, parts, strict=True))
+    def save(self, state):
+        """Write the checkpoint atomically. If that fails, print a warning and let training continue."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.new.open("wb") as file:
-                file.write(pack(content))
+            with self.temporary.open("wb") as file:
+                file.write(pack({"settings": self.settings, "state": state.save()}))
                 file.flush()
                 os.fsync(file.fileno())
-            self.new.replace(self.path)
+            self.temporary.replace(self.path)
         except OSError as error:
-            print(f"Checkpoint {self.path} cannot be written: {error}. Training goes on; do not interrupt it.")
+            print(f"Checkpoint {self.path} cannot be written: {error}. Training continues; don't interrupt it.")
         finally:
             with contextlib.suppress(OSError):
-                self.new.unlink(missing_ok=True)  # there only where it did not become the checkpoint
+                self.temporary.unlink(missing_ok=True)
 
     def remove(self):
-        """Delete the checkpoint, and what a run that was killed while it wrote one has left, or say that it stays."""
+        """Delete the checkpoint, and temporary files that killed runs have left behind."""
         for path in (self.path, *self.path.parent.glob(f"{glob.escape(self.path.name)}.*.new")):
             try:
                 path.unlink(missing_ok=True)
@@ -92,16 +81,31 @@ class Checkpoint:
                 print(f"The run is complete, but {path} cannot be deleted: {error.strerror}. Delete it by hand.")
 
 
+def describe(**settings):
+    """Return `settings` as text, for comparison: a function by its name, a data split by its size and contents."""
+
+    def text(value):
+        if isinstance(value, functools.partial):
+            return f"{text(value.func)} with {value.args} {value.keywords}"
+        if hasattr(value, "images") and hasattr(value, "labels"):
+            return f"{len(value.labels)} images with sums {int(value.images.sum())} and {int(value.labels.sum())}"
+        if callable(value) and not isinstance(value, torch.nn.Module):
+            return getattr(value, "__qualname__", type(value).__qualname__)
+        return str(value)
+
+    return {name: text(value) for name, value in settings.items()}
+
+
 def pack(content):
-    """Return `content`, tensors and plain data, as bytes: their SHA-256, then what torch makes of them."""
+    """Return `content`, tensors and plain data, as bytes: a SHA-256 checksum, then what `torch.save` writes."""
     file = io.BytesIO()
     torch.save(content, file)
     return hashlib.sha256(file.getvalue()).digest() + file.getvalue()
 
 
 def unpack(packed):
-    """Return what was packed. Raises ValueError where a bit of it is another: torch itself would not notice."""
-    digest, content = packed[:32], packed[32:]
-    if hashlib.sha256(content).digest() != digest:
+    """Return what was packed. Raises ValueError if the checksum is wrong: torch would not notice a flipped bit."""
+    checksum, content = packed[:32], packed[32:]
+    if hashlib.sha256(content).digest() != checksum:
         raise ValueError("the checksum is wrong")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -1,37 +1,38 @@
-"""The optimizers of the recipe and the course of their learning rate."""
+"""The optimizers of the recipe and their learning-rate schedule."""
 
 import math
 
 import torch
 import torch.nn.functional as F
 
-from training.checks import is_number, require, require_count
+from training.validation import is_number, require, require_int
 
 
 def orthogonalize(matrices):
-    """Return float32 `matrices`, each [rows, columns], with all their singular values brought to about 1.
+    """Return float32 `matrices`, each [rows, columns], with all singular values moved close to 1.
 
-    Five Newton–Schulz steps, on all matrices at once: transposed where they are tall, and padded with zeros, which
-    change nothing. Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+    Five Newton–Schulz steps on all matrices at once: tall ones are transposed, and all are padded with zeros, which
+    doesn't change the result. Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
     """
+    a, b, c = 3.4445, -4.7750, 2.0315  # X → aX + (bA + cA²)X with A = XXᵀ
     wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]
     height, width = (max(sizes) for sizes in zip(*(m.shape for m in wide), strict=True))
     batch = torch.stack([F.pad(m, (0, width - m.shape[1], 0, height - m.shape[0])) for m in wide])
     batch = batch / (batch.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
         gram = batch @ batch.mT
-        change = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
-        batch = torch.baddbmm(batch, change, batch, beta=3.4445)
+        change = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        batch = torch.baddbmm(batch, change, batch, beta=a)
     done = [m[: w.shape[0], : w.shape[1]] for m, w in zip(batch, wide, strict=True)]
     return [m.mT if original.shape[0] > original.shape[1] else m for m, original in zip(done, matrices, strict=True)]
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised: a step turns a weight matrix about equally far in all its directions.
+    """Nesterov momentum, orthogonalised: each step moves a weight matrix about equally far in all its directions.
 
     A convolution's weight [out, in, height, width] counts as a matrix [out, in · height · width]. Tall matrices take
-    longer steps, by the root of rows over columns. Source: as for `orthogonalize`. `torch.optim.Muon` takes no
-    convolutions, rounds to bfloat16 and reads the learning rate back to the host at every step.
+    longer steps, by the square root of rows over columns. Source: as for `orthogonalize`. `torch.optim.Muon` doesn't
+    accept convolutions, rounds to bfloat16 and reads the learning rate back to the host at every step.
     """
 
     def __init__(self, weights, lr, momentum=0.9):
@@ -55,9 +56,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def muon_and_adam(model, lr):
-    """Return the optimizers of `model`: `Muon` at `lr` for what mixes channels, Adam at `lr` / 15 for all else.
+    """Return two optimizers for `model`: `Muon` at `lr` for weights that mix channels, Adam at `lr` / 15 for the rest.
 
-    All else are the depthwise convolutions, which mix none, and BatchNorm's scales and shifts.
+    The rest are the depthwise convolutions, which don't mix channels, and BatchNorm's scales and shifts.
     """
     layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
     mixing = [layer.weight for layer in layers if getattr(layer, "groups", 1) == 1]
@@ -69,18 +70,14 @@ def muon_and_adam(model, lr):
 
 
 def one_cycle(steps, warmup=0.1):
-    """Return each step's share of the peak learning rate, float32 [steps]: a linear rise to 1, then half a cosine to 0.
+    """Return a multiplier of the peak learning rate for each step, float32 [steps]: linear warm-up to 1, cosine to 0.
 
-    `warmup` is the rise's share of the steps. Source: Smith and Topin, "Super-convergence", 2018, section 3.
+    `warmup` is the fraction of the steps spent warming up. Source: Smith and Topin, "Super-convergence", 2018,
+    section 3. Raises ValueError if `warmup` is not between 0 and 1.
     """
-    require_count("steps", steps)
+    require_int("steps", steps)
     require(is_number(warmup, 0) and 0 < warmup < 1, "warmup", warmup, "a number between 0 and 1")
-    progress = (torch.arange(steps) + 1) / steps
-    rise = progress / warmup
-    fall = (1 + torch.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
-    return torch.where(progress < warmup, rise, fall)
-
-
-def parameters_of(optimizer):
-    """Return the parameters of `optimizer` as a list, always in the same order."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
+    progress = torch.arange(1, steps + 1, dtype=torch.float32) / steps
+    rising = progress / warmup
+    falling = (1 + torch.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
+    return torch.where(progress < warmup, rising, falling)

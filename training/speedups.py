@@ -1,0 +1,219 @@
+"""What makes a training step fast, each speed-up under its own name. None changes a result by more than rounding.
+
+On a CPU:
+- `malloc`: keep freed memory instead of returning it to the system
+- `channels_last`: store activations with the channels innermost
+- `batchnorm_channels_first`: except in BatchNorm layers of few channels
+
+On a CUDA GPU:
+- `conv1x1_as_bmm`: compute 1×1 convolutions as matrix products
+- `batchnorm_channels_last`: compute BatchNorm layers of many values with PyTorch's own kernel
+- `cuda_graph`: capture the whole step once and replay it, one launch instead of hundreds
+
+experiments/speedups.py measures what each is worth.
+"""
+
+import contextlib
+import ctypes
+import functools
+import warnings
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+ALL = frozenset(
+    ["malloc", "channels_last", "batchnorm_channels_first", "conv1x1_as_bmm", "batchnorm_channels_last", "cuda_graph"]
+)
+
+WARM_UP = 3  # uncaptured steps before the capture
+MIN_VALUES_PER_CHANNEL = 1 << 15  # in a batch: BatchNorm layers with fewer stay as they are on a GPU
+MAX_NARROW_CHANNELS = 15  # BatchNorm layers with more stay channels_last on a CPU
+
+# --- Memory ----------------------------------------------------------------------------------------------------------
+
+
+def prepare(device, speedups):
+    """Set up the process for training on `device`; return the memory format of the models."""
+    if "malloc" in speedups:
+        tune_malloc()
+    return torch.channels_last if device.type == "cpu" and "channels_last" in speedups else torch.contiguous_format
+
+
+@functools.cache
+def tune_malloc():
+    """Let glibc keep the memory of freed activations, for the rest of the process; do nothing on other systems.
+
+    Otherwise glibc returns it to the kernel, and every step takes thousands of page faults to get it back.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt  # returns 1 if it accepts a value, else 0
+        # M_MMAP_THRESHOLD: smaller blocks come from the heap. glibc before 2.35 accepts no more than 32 MiB.
+        if any(mallopt(-3, threshold) for threshold in (1 << 30, 1 << 25)):
+            # M_TRIM_THRESHOLD: the heap shrinks only when 2 GiB of it are free. Set alone, it would freeze the first
+            # threshold at its start, 128 KiB.
+            mallopt(-1, (1 << 31) - 1)
+
+
+# --- Layers ----------------------------------------------------------------------------------------------------------
+
+
+def convert(model, device, speedups):
+    """Replace layers of `model` by faster ones for `device`, in place, and return it. Parameters stay the same."""
+    replacements = {}
+    if device.type == "cuda":
+        replacements = {"conv1x1_as_bmm": Conv1x1AsBmm, "batchnorm_channels_last": BatchNormChannelsLast}
+    elif device.type == "cpu" and torch.get_num_threads() > 1 and "channels_last" in speedups:
+        replacements = {"batchnorm_channels_first": BatchNormChannelsFirst}
+    for name in speedups & replacements.keys():
+        for layer in model.modules():
+            if replacements[name].fits(layer):
+                layer.__class__ = replacements[name]  # same parameters and settings, another forward
+    return model
+
+
+class ToLayout(torch.autograd.Function):
+    """Convert activations [N, C, H, W] to one memory format, and their gradient back to another."""
+
+    @staticmethod
+    def forward(ctx, values, memory_format, gradient_format):
+        ctx.gradient_format = gradient_format
+        return values.contiguous(memory_format=memory_format)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.contiguous(memory_format=ctx.gradient_format), None, None
+
+
+class BatchNormChannelsFirst(nn.BatchNorm2d):
+    """Train a BatchNorm layer of few channels channels-first, inside a model that is channels_last.
+
+    With the channels innermost, each thread keeps its sums in one row of a small array, and rows of fewer than 16
+    floats share a cache line, which the cores then take from each other (false sharing).
+    """
+
+    @staticmethod
+    def fits(layer):
+        return type(layer) is nn.BatchNorm2d and layer.num_features <= MAX_NARROW_CHANNELS
+
+    def forward(self, images):
+        if not self.training:
+            return super().forward(images)
+        images = ToLayout.apply(images, torch.contiguous_format, torch.channels_last)
+        return ToLayout.apply(super().forward(images), torch.channels_last, torch.contiguous_format)
+
+
+class BatchNormChannelsLast(nn.BatchNorm2d):
+    """Train a BatchNorm layer of many values channels_last, with PyTorch's kernel instead of cuDNN's.
+
+    cuDNN computes each channel on one of a GPU's many processors; PyTorch's kernel for this layout uses several.
+    """
+
+    @staticmethod
+    def fits(layer):
+        return type(layer) is nn.BatchNorm2d
+
+    def forward(self, images):
+        if not self.training or images.numel() < MIN_VALUES_PER_CHANNEL * images.shape[1]:
+            return super().forward(images)
+        images = ToLayout.apply(images, torch.channels_last, torch.contiguous_format)
+        with torch.backends.cudnn.flags(enabled=False):
+            normalized = super().forward(images)
+        return ToLayout.apply(normalized, torch.contiguous_format, torch.channels_last)
+
+
+class Conv1x1AsBmm(nn.Conv2d):
+    """Compute a 1×1 convolution as one matrix product per image: [out, in] @ [in, H·W].
+
+    For the gradient of so few weights, cuDNN's deterministic kernels leave most of a large GPU idle.
+    """
+
+    @staticmethod
+    def fits(layer):
+        settings = (layer.kernel_size, layer.stride, layer.padding, layer.groups) if type(layer) is nn.Conv2d else None
+        return settings == ((1, 1), (1, 1), (0, 0), 1)
+
+    def forward(self, images):
+        if images.ndim != 4:  # a single image, which a convolution accepts as well
+            return super().forward(images)
+        weights = self.weight.flatten(1).expand(len(images), -1, -1)  # [N, out, in]
+        product = torch.bmm(weights, images.flatten(2)).unflatten(2, images.shape[2:])
+        return product if self.bias is None else product + self.bias[:, None, None]
+
+
+# --- CUDA graph ------------------------------------------------------------------------------------------------------
+
+
+def make_run_step(step, state, speedups):
+    """Return a function that runs `step(state)`: captured on a CUDA GPU, plain elsewhere."""
+    is_cuda = state.train.images.device.type == "cuda"
+    return GraphedStep(step, state) if is_cuda and "cuda_graph" in speedups else functools.partial(step, state)
+
+
+class GraphedStep:
+    """`step(state)`, captured as a CUDA graph on its first calls and replayed from then on.
+
+    The first `WARM_UP` calls run the step uncaptured, on a side stream as capture requires: libraries set up their
+    workspaces, and optimizers their state. They are training steps like any other; capture itself computes nothing,
+    so nothing has to be undone. If capture fails, print the reason once and run the step uncaptured: same results,
+    slower. With dropout, a replayed step may draw other random numbers than an uncaptured one.
+    Source: PyTorch's notes on CUDA semantics, "CUDA graphs".
+    """
+
+    def __init__(self, step, state):
+        self.step, self.state, self.device = step, state, state.train.images.device
+        with torch.cuda.device(self.device):  # streams and graphs belong to the current device, maybe another one
+            self.stream = torch.cuda.Stream()
+        self.calls, self.run = 0, None
+        self.obstacle = make_capturable(state.optimizers)
+
+    def __call__(self):
+        with torch.cuda.device(self.device):
+            if self.calls < WARM_UP:
+                self.calls += 1
+                self.warm_up()
+            else:
+                self.run = self.run or self.capture()
+                self.run()
+
+    def warm_up(self):
+        """Run the step on the side stream, after everything queued before it and before everything after it."""
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*capturable=True", category=UserWarning)  # soon captured
+            self.step(self.state)
+        torch.cuda.current_stream().wait_stream(self.stream)
+
+    def capture(self):
+        """Return what runs a step from now on: the captured graph's replay or, if that fails, the step itself."""
+        obstacle, current = self.obstacle, torch.cuda.current_stream()
+        if obstacle is None:
+            try:
+                self.state.live_model.zero_grad()  # so that the graph allocates the gradients in its own memory
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, stream=self.stream):
+                    self.step(self.state)
+                return graph.replay
+            except Exception as error:  # anything in a model or an optimizer that cannot be captured
+                torch.cuda.set_stream(current)
+                obstacle = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+        tqdm.write(f"The step cannot be captured as a CUDA graph ({obstacle}). Training continues without it, slower.")
+        return functools.partial(self.step, self.state)
+
+
+def make_capturable(optimizers):
+    """Make torch's own optimizers keep everything on the GPU; return why one of them can't, or None.
+
+    Those with `capturable` get it. SGD gets `fused`, since it reads the learning rate back otherwise. Optimizers that
+    are not torch's stay as they are.
+    """
+    for optimizer in optimizers:
+        torch_classes = [c for c in type(optimizer).__mro__ if c.__module__.startswith("torch.optim")]
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = True
+            elif isinstance(optimizer, torch.optim.SGD):
+                group.update(fused=True, foreach=False)
+            elif torch_classes[0] is not torch.optim.Optimizer:
+                return f"{type(optimizer).__name__} reads its learning rate back; SGD and AdamW, for example, don't"
+    return None

@@ -1,0 +1,135 @@
+"""Everything that training changes: two models, the optimizers, and the buffers that a step reads and writes."""
+
+import copy
+import itertools
+
+import torch
+
+from training.speedups import ALL, convert, make_run_step, prepare
+from training.validation import require_optimizers
+
+
+class TrainState:
+    """The state of a training run on the `Split` `train`.
+
+    `model` becomes `ema_model`, the exponential moving average (EMA) of the weights; a copy of it, `live_model`, is
+    what the optimizers train. `lr_multipliers`, float32 [steps of the run], scale the learning rates that
+    `make_optimizers(model, lr)` sets. `step(state)` is `utils.train_step`; `run_step()` runs it, on a CUDA GPU as a
+    captured graph. So that this is possible, every tensor a step touches stays on one device and keeps its place in
+    memory, and nothing is read back to the host. `speedups` are names from `training.speedups.ALL`.
+
+    Raises ValueError if `make_optimizers` doesn't return a list of optimizers that need gradients only.
+    """
+
+    def __init__(
+        self, model, train, lr_multipliers, step, batch_size, make_optimizers, lr, ema_decay, seed=0, speedups=ALL
+    ):
+        self.train, device = train, train.images.device
+        self.generator = torch.Generator().manual_seed(seed)  # of order and augmentation; on the CPU for every device
+        self.layout = prepare(device, speedups)
+        self.ema_model = model.to(device, memory_format=self.layout).eval()
+        self.live_model = convert(copy.deepcopy(model).train(), device, speedups)
+        self._make_optimizers(make_optimizers, lr, lr_multipliers.to(device))
+        self._make_ema(ema_decay, len(lr_multipliers))
+        self.batch_indices = torch.zeros(batch_size, dtype=torch.int64, device=device)  # of this step's images
+        self.affines = torch.zeros(len(train.labels), 2, 3, device=device)  # of this epoch, one per image
+        self.step_index = torch.zeros(1, dtype=torch.int64, device=device)  # from the start of training
+        self.losses = torch.zeros(len(lr_multipliers), device=device)  # of every step of the run
+        self.correct = torch.zeros((), device=device)  # this epoch's correctly classified training images so far
+        self.run_step = make_run_step(step, self, speedups)
+        self.history, self.last_good = [], copy.deepcopy(self.ema_model.state_dict())
+
+    def _make_optimizers(self, make_optimizers, lr, lr_multipliers):
+        self.optimizers = make_optimizers(self.live_model, lr)
+        require_optimizers(self.optimizers)
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        peaks = torch.tensor([group["lr"] for group in groups]).to(lr_multipliers.device)
+        self.lr_schedule = lr_multipliers[:, None] * peaks  # [steps, groups]
+        self.lr_now = torch.zeros_like(peaks)  # [groups]; each optimizer reads its learning rate from here
+        for group, rate in zip(groups, self.lr_now.unbind(), strict=True):
+            group["lr"] = rate
+
+    def _make_ema(self, ema_decay, steps):
+        self.ema_tensors, self.live_tensors = float_tensors(self.ema_model), float_tensors(self.live_model)
+        # Ramp the decay up from 0.1, so that the EMA is useful from the first epoch.
+        count = torch.arange(steps, device=self.lr_now.device)
+        self.ema_rates = 1 - ((count + 1) / (count + 10)).clamp(max=ema_decay)  # [steps]
+        # This step's rate, once for every number in the model, with a view for each tensor: a GPU then updates all
+        # tensors in one or two launches.
+        sizes = [tensor.numel() for tensor in self.ema_tensors]
+        self.ema_rate = torch.zeros(sum(sizes), device=self.lr_now.device)
+        parts = zip(self.ema_rate.split(sizes), self.ema_tensors, strict=True)
+        self.ema_rate_views = [part.view_as(tensor) for part, tensor in parts]
+
+    def start_epoch(self, affines):
+        """Reset the count of correct images and copy the epoch's `affines` [N, 2, 3] to the device."""
+        self.correct.zero_()
+        self.affines.copy_(affines)
+
+    def select_batch(self, step, indices):
+        """Prepare step number `step`, counted from the start of training, on the images `indices`, int64 [B]."""
+        self.batch_indices.copy_(indices)
+        self.step_index.fill_(step)
+        self.lr_now.copy_(self.lr_schedule[step])
+        self.ema_rate.copy_(self.ema_rates[step])
+
+    @torch.no_grad()
+    def update_ema(self):
+        """Move the EMA weights and statistics a little towards the live ones: ema += rate · (live - ema)."""
+        torch._foreach_lerp_(self.ema_tensors, self.live_tensors, self.ema_rate_views)
+
+    @torch.no_grad()
+    def record(self, loss, logits, labels):
+        """Keep the step's loss and count the images it classified correctly."""
+        self.losses.index_copy_(0, self.step_index, loss.view(1))
+        self.correct.add_((logits.argmax(dim=1) == labels).sum())
+
+    def read_progress(self, first_step, steps):
+        """Return the epoch's losses so far, a list, and its count of correct images. Waits for the device."""
+        return self.losses[first_step : first_step + steps].tolist(), self.correct.item()
+
+    # --- Keep and restore ---
+
+    def complete_epoch(self, row):
+        """Add `row` to the history and remember the EMA weights, in one assignment: an interrupt finds both or none."""
+        self.history, self.last_good = [*self.history, row], copy.deepcopy(self.ema_model.state_dict())
+
+    def roll_back(self):
+        """Set the EMA model back to the last complete epoch."""
+        self.ema_model.load_state_dict(self.last_good)
+
+    def save(self):
+        """Return a copy of all that training has changed, random number generators included, for `load`."""
+        memory = [[optimizer.state.get(p, {}) for p in parameters_of(optimizer)] for optimizer in self.optimizers]
+        device = self.train.images.device
+        random = [self.generator.get_state(), torch.get_rng_state()]
+        if device.type == "cuda":
+            random.append(torch.cuda.get_rng_state(device))
+        saved = {"live": self.live_model.state_dict(), "ema": self.ema_model.state_dict(), "optimizers": memory}
+        return copy.deepcopy(saved | {"random": random, "history": self.history})
+
+    def load(self, saved):
+        """Restore what `save` returned, in place: a captured step keeps working on the same tensors."""
+        self.live_model.load_state_dict(saved["live"])
+        self.ema_model.load_state_dict(saved["ema"])
+        for optimizer, memory in zip(self.optimizers, saved["optimizers"], strict=True):
+            for parameter, entries in zip(parameters_of(optimizer), memory, strict=True):
+                for name, tensor in entries.items():
+                    own = optimizer.state[parameter].setdefault(name, torch.empty_like(tensor, device=parameter.device))
+                    own.copy_(tensor)
+        generator, cpu, *cuda = saved["random"]
+        self.generator.set_state(generator)
+        torch.set_rng_state(cpu)
+        for random in cuda:
+            torch.cuda.set_rng_state(random, self.train.images.device)
+        self.history, self.last_good = saved["history"], copy.deepcopy(self.ema_model.state_dict())
+
+
+def float_tensors(model):
+    """Return the parameters and BatchNorm statistics of `model`: all its tensors except integer counters."""
+    return [t for t in itertools.chain(model.parameters(), model.buffers()) if t.is_floating_point()]
+
+
+def parameters_of(optimizer):
+    """Return the parameters of `optimizer`, always in the same order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]

@@ -1,10 +1,11 @@
-"""Execute MNIST_6k.ipynb with its progress on the terminal: `make run` for a report, `make save` to commit it.
+"""Execute MNIST_6k.ipynb and show its output on the terminal while it runs.
 
-    python tools/run_notebook.py build    executes a copy and writes build/MNIST_6k.ipynb and build/MNIST_6k.html
-    python tools/run_notebook.py save     executes the notebook in place; mnist_6k.pt and two of images/ are its
+    python -m tools.run_notebook run     writes build/MNIST_6k.ipynb and build/MNIST_6k.html (`make run`)
+    python -m tools.run_notebook save    replaces MNIST_6k.ipynb, mnist_6k.pt and two images of README (`make save`)
 
-Each has a checkpoint of its own, so that neither goes on with the other's run. Either way the outputs are cleaned: one
-line a progress bar, no time stamps, nothing of the machine it ran on.
+The notebook's cell tagged `parameters` is followed by other values: a checkpoint for each command, so that one does not
+resume the other's run, and the number of epochs if the environment variable MNIST_EPOCHS is set. As a plugin of pytest
+(`pytest -p tools.run_notebook --nbval-lax MNIST_6k.ipynb`) this module does the same for nbval.
 """
 
 import argparse
@@ -13,50 +14,108 @@ import base64
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "MNIST_6k.ipynb"
-BUILD = ROOT / "build"
-PICTURES = {  # of README, and how the cell begins that draws each
-    ROOT / "images" / "curves.png": "utils.plot_history(",
-    ROOT / "images" / "mistakes.png": "utils.plot_mistakes(",
-}
-WEIGHTS = ROOT / "mnist_6k.pt"
+IMAGES = {"curves.png": "plot_history(", "mistakes.png": "plot_mistakes("}  # file in images/: call in its cell
+
+
+# --- Parameters ---
+
+
+def choose_parameters(run):
+    """Return the parameters of the notebook for the run named `run`: "run", "save" or "test".
+
+    Raises ValueError if MNIST_EPOCHS is not a positive whole number, or is set for "save".
+    """
+    parameters = {"CHECKPOINT": f"build/{run}.checkpoint", "WEIGHTS": f"build/{run}.pt"}
+    epochs = os.environ.get("MNIST_EPOCHS")
+    if epochs is not None:
+        if run == "save":
+            raise ValueError("MNIST_EPOCHS is set, but the notebook is only saved with all its epochs: unset it")
+        if not re.fullmatch(r"0*[1-9]\d*", epochs):
+            raise ValueError(f"MNIST_EPOCHS is {epochs!r}; it must be a whole number of epochs, at least 1")
+        parameters["EPOCHS"] = int(epochs)
+        parameters["CHECKPOINT"] = f"build/{run}-{int(epochs)}-epochs.checkpoint"
+    if run == "test":
+        parameters["CHECKPOINT"] = None  # a test never resumes an earlier run
+    return parameters
+
+
+def set_parameters(cells, parameters):
+    """Append assignments of `parameters` to the cell among `cells` that is tagged `parameters`, if there is one."""
+    for cell in cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source += "".join(f"\n{name} = {value!r}" for name, value in parameters.items())
+
+
+def pytest_collection_modifyitems(items):
+    """Have nbval execute the notebook with the parameters of a test."""
+    import pytest
+
+    try:
+        set_parameters([item.cell for item in items if hasattr(item, "cell")], choose_parameters("test"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+# --- Execution ---
+
+
+def fit_line(text, columns):
+    """Shorten a progress bar in `text` that is wider than `columns`: fewer decimals, then no blocks."""
+    if len(text.strip()) >= columns:
+        text = re.sub(r"(Loss=\d+\.\d{4})\d+", r"\1", text)
+    if len(text.strip()) >= columns:
+        text = re.sub(r"\|.{10}\|", "|", text)
+    return text
 
 
 class LiveClient(NotebookClient):
-    """A notebook client that also shows on the terminal what the cells print, while they print it.
+    """A notebook client that shows the output of cells on the terminal while they run.
 
-    `stopped_by` is the number of the signal, Ctrl-C's or SIGTERM, that ended it and its kernel, 0 where none did.
+    `stopped_by` is the number of the signal (Ctrl-C or SIGTERM) that stopped it and its kernel, otherwise 0.
     """
 
     stopped_by = 0
 
+    def create_kernel_manager(self):
+        """Use the kernel of this Python, even if the user has installed another one under the name python3."""
+        manager = super().create_kernel_manager()
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+        return manager
+
     async def async_start_new_kernel(self, **options):
-        """Start a kernel, and take over the signals that nbclient has just taken: its way ends in a traceback."""
+        """Start a kernel, and replace nbclient's signal handlers, which end in a traceback."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def stop(number):
             self.stopped_by = number
-            task.cancel()  # nbclient then interrupts the kernel, and shuts it down
+            task.cancel()  # nbclient then interrupts the kernel and shuts it down
 
-        with contextlib.suppress(RuntimeError):  # as nbclient does: Windows has no such handlers
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows has no such handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop, number)
         await super().async_start_new_kernel(**options)
 
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] == "stream":
-            sys.stdout.write(msg["content"]["text"])
+            text = msg["content"]["text"]
+            if sys.stdout.isatty():
+                columns = shutil.get_terminal_size().columns
+                text = "".join(fit_line(line, columns) for line in re.split(r"(?<=[\r\n])", text))
+            sys.stdout.write(text)
             sys.stdout.flush()
         return super().process_message(msg, cell, cell_index)
 
@@ -64,26 +123,38 @@ class LiveClient(NotebookClient):
 def execute(notebook, folder):
     """Execute `notebook` (a notebook node) in `folder`, in place.
 
-    Raises CellExecutionError where a cell fails, DeadKernelError where the kernel was killed, and SystemExit, with the
-    status that a shell gives, where Ctrl-C or SIGTERM came; the kernel has ended then.
+    Raises CellExecutionError if a cell fails and DeadKernelError if the kernel is killed. After Ctrl-C or SIGTERM the
+    kernel is shut down and SystemExit is raised with the status that a shell expects.
     """
-    options = {"timeout": None, "record_timing": False, "coalesce_streams": True, "kernel_name": "python3"}
-    client = LiveClient(notebook, resources={"metadata": {"path": str(folder)}}, **options)
-    with tempfile.TemporaryFile() as complaints:  # of the kernel's own, not what cells print
+    client = LiveClient(
+        notebook,
+        resources={"metadata": {"path": str(folder)}},
+        kernel_name="python3",
+        timeout=None,
+        record_timing=False,
+        coalesce_streams=True,
+        extra_arguments=["--InlineBackend.figure_formats={'png'}"],  # regardless of the user's configuration
+    )
+    environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    environment.pop("COLUMNS", None)  # or progress bars would be cut to the width of this terminal
+    with tempfile.TemporaryFile() as log:  # what the kernel itself prints, not its cells
         try:
-            client.execute(stderr=complaints)
+            client.execute(stdout=log, stderr=log, env=environment)
         except (DeadKernelError, asyncio.CancelledError):
             if client.stopped_by:
-                print("\nStopped. The same command goes on after the last whole epoch.", file=sys.stderr)
+                print("\nStopped. The same command resumes after the last complete epoch.", file=sys.stderr)
                 sys.exit(128 + client.stopped_by)
-            complaints.seek(0)
-            sys.stderr.write(complaints.read().decode(errors="replace"))
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace"))
             raise
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if output.output_type == "stream":  # a bar that gets shorter is padded with blanks
+            if output.output_type == "stream":  # tqdm pads a line that became shorter
                 output.text = re.sub(r" +$", "", output.text, flags=re.MULTILINE)
+
+
+# --- Results ---
 
 
 def printed(cells):
@@ -91,58 +162,60 @@ def printed(cells):
     return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
 
 
-def final_line(notebook):
-    """Return the line of `notebook`'s output that states the final test accuracy."""
-    return re.findall(r"^Test accuracy after epoch .*$", printed(notebook.cells), flags=re.MULTILINE)[-1]
-
-
-def picture(notebook, start):
-    """Return the PNG, as bytes, of the cell of `notebook` whose source begins with `start`."""
-    cell = next(cell for cell in notebook.cells if cell.source.startswith(start))
-    return base64.b64decode(next(o.data["image/png"] for o in cell.outputs if "data" in o))
-
-
-def as_bytes(notebook):
-    """Return `notebook` as nbformat writes it into a file."""
-    return nbformat.writes(notebook).encode() + b"\n"
+def image(notebook, call):
+    """Return the PNG, as bytes, of the first cell that contains `call`. Raises ValueError if there is none."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and call in cell.source:
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    return base64.b64decode(output.data["image/png"])
+    raise ValueError(f"{NOTEBOOK.name} has no figure of {call}) in its output, so nothing was replaced")
 
 
 def replace(path, content):
-    """Make `content`, bytes, that of the file `path`: whole or not at all, also where this process is killed."""
+    """Write `content`, bytes, to the file `path` atomically."""
     path.parent.mkdir(exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        new.write_bytes(content)
-        new.replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     finally:
-        new.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Execute MNIST_6k.ipynb with its progress on the terminal.")
-    parser.add_argument("target", choices=["build", "save"])
-    target = parser.parse_args().target
-    if target == "save" and "MNIST_EPOCHS" in os.environ:
-        sys.exit("MNIST_EPOCHS is set; the notebook is only saved with all its epochs: unset it")
-    os.environ["MNIST_RUN"] = target
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a terminal or pipe that is not UTF-8
+    parser = argparse.ArgumentParser(description="Execute MNIST_6k.ipynb and show its output while it runs.")
+    parser.add_argument("run", choices=["run", "save"])
+    run = parser.parse_args().run
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    sources = [cell.source for cell in notebook.cells]
     try:
+        parameters = choose_parameters(run)
+        set_parameters(notebook.cells, parameters)
         execute(notebook, ROOT)
+        files = {}  # everything is collected before any file is replaced
+        if run == "save":
+            for cell, source in zip(notebook.cells, sources, strict=True):
+                cell.source = source  # without the parameters of this run
+            files = {ROOT / "images" / name: image(notebook, call) for name, call in IMAGES.items()}
+            files[ROOT / "mnist_6k.pt"] = (ROOT / parameters["WEIGHTS"]).read_bytes()
+            report = NOTEBOOK
+        else:
+            report = ROOT / "build" / "MNIST_6k.html"
+            files[report] = HTMLExporter().from_notebook_node(notebook)[0].encode()
+        files[report.with_suffix(".ipynb")] = nbformat.writes(notebook).encode() + b"\n"
     except CellExecutionError as error:
         sys.exit(f"\n{NOTEBOOK.name} stopped at a cell that failed:\n{error}")
     except DeadKernelError:
-        sys.exit(f"\n{NOTEBOOK.name}: its kernel was killed. The same command goes on after the last whole epoch.")
-    if target == "save":
-        replace(NOTEBOOK, as_bytes(notebook))
-        for path, start in PICTURES.items():
-            replace(path, picture(notebook, start))
-        replace(WEIGHTS, (BUILD / "save-15-epochs.pt").read_bytes())
-        where = NOTEBOOK
-    else:
-        replace(BUILD / NOTEBOOK.name, as_bytes(notebook))
-        where = (BUILD / NOTEBOOK.name).with_suffix(".html")
-        replace(where, HTMLExporter().from_notebook_node(notebook)[0].encode())
-    print(f"\n{final_line(notebook)}\nThe report is {where.relative_to(ROOT)}")
+        sys.exit(f"\nThe kernel of {NOTEBOOK.name} was killed. The same command resumes after the last complete epoch.")
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    for path, content in files.items():
+        replace(path, content)
+    last = re.findall(r"^Test set: .*$", printed(notebook.cells), flags=re.MULTILINE)[-1:]
+    print("\n" + "\n".join([*last, f"The report is {report.relative_to(ROOT)}"]))
 
 
 if __name__ == "__main__":

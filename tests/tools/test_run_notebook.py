@@ -1,0 +1,207 @@
+"""The tool behind `make run`, `make save` and nbval, tried on notebooks of a few cells."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from helpers import ROOT
+
+from tools import run_notebook
+
+# The tool with another folder for the repository.
+SCRIPT = """
+import pathlib, signal, sys
+from tools import run_notebook
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, however this test was started
+run_notebook.ROOT = pathlib.Path(sys.argv.pop())
+run_notebook.NOTEBOOK = run_notebook.ROOT / "MNIST_6k.ipynb"
+run_notebook.main()
+"""
+PARAMETERS = 'EPOCHS = 15\nCHECKPOINT = WEIGHTS = "build/notebook"'
+TRAINING = """
+import pathlib, sys
+from tqdm import tqdm
+bar = tqdm(total=1, file=sys.stdout, desc="Loss=0.08407995849847794 Batch_id=468 Accuracy=88.64")
+bar.update()
+bar.close()
+print("Test set: 1 → 2")
+pathlib.Path(WEIGHTS).parent.mkdir(exist_ok=True)
+pathlib.Path(WEIGHTS).write_text("weights")
+"""
+FIGURE = """
+import matplotlib.pyplot as plt
+def plot_{0}():
+    figure, _ = plt.subplots()
+    plt.close()
+    return figure
+plot_{0}()
+"""
+
+
+def write_notebook(folder, *sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "MNIST_6k.ipynb")
+
+
+def start(run, folder, **environment):
+    environment = {name: value for name, value in os.environ.items() if name != "MNIST_EPOCHS"} | environment
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "latin-1"}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, run, str(folder)], cwd=ROOT, env=environment, **options)
+
+
+def files_in(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_save_does_not_depend_on_the_users_settings(tmp_path):
+    """Backend, figure format, encoding, width of the terminal, and a kernel of the user's named python3."""
+    checkout, settings = tmp_path / "checkout", tmp_path / "settings"
+    (settings / "kernels" / "python3").mkdir(parents=True)
+    broken = {"argv": ["no-such-program"], "display_name": "broken", "language": "python"}
+    (settings / "kernels" / "python3" / "kernel.json").write_text(json.dumps(broken))
+    (settings / "profile_default").mkdir()
+    (settings / "profile_default" / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'svg'}")
+    checkout.mkdir()
+    write_notebook(checkout, PARAMETERS, TRAINING, FIGURE.format("history"), FIGURE.format("mistakes"))
+    paths = {"JUPYTER_PATH": str(settings), "IPYTHONDIR": str(settings)}
+    process = start("save", checkout, MPLBACKEND="Agg", PYTHONIOENCODING="cp1252", COLUMNS="80", **paths)
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert printed.count("Test set: 1 ? 2") == 2  # while it ran, and at the end
+    saved = nbformat.read(checkout / "MNIST_6k.ipynb", as_version=4)
+    assert saved.cells[0].source == PARAMETERS  # not those of the run
+    assert "| 1/1 [00:00<00:00," in saved.cells[1].outputs[0].text
+    files = files_in(checkout)
+    assert files["mnist_6k.pt"] == b"weights"
+    assert files["images/curves.png"][:4] == files["images/mistakes.png"][:4] == b"\x89PNG"
+
+
+def test_save_replaces_nothing_if_a_figure_is_missing(tmp_path):
+    write_notebook(tmp_path, PARAMETERS, TRAINING, FIGURE.format("history"))
+    before = files_in(tmp_path)
+    process = start("save", tmp_path)
+    errors = process.communicate()[1]
+    assert process.returncode == 1
+    assert errors.strip() == "MNIST_6k.ipynb has no figure of plot_mistakes() in its output, so nothing was replaced"
+    assert files_in(tmp_path) == before | {"build/save.pt": b"weights"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_stops_kernel_and_tool_on_a_signal(tmp_path, number):
+    write_notebook(tmp_path, "import os, time\nprint('kernel', os.getpid(), flush=True)\ntime.sleep(600)")
+    before = files_in(tmp_path)
+    with start("run", tmp_path) as process:
+        kernel = next(int(line.split()[1]) for line in process.stdout if line.startswith("kernel "))
+        process.send_signal(number)
+        errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + number
+    assert errors.strip() == "Stopped. The same command resumes after the last complete epoch."
+    until = time.monotonic() + 30
+    while is_alive(kernel) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not is_alive(kernel)
+    assert files_in(tmp_path) == before
+
+
+def is_alive(process):
+    """Return whether a process with this number runs, and is not a zombie."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True)
+    return done.stdout.strip()[:1] not in ("", "Z")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_run_reports_a_killed_kernel_in_one_sentence(tmp_path):
+    write_notebook(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    process = start("run", tmp_path)
+    errors = process.communicate()[1]
+    assert process.returncode == 1
+    assert "The kernel of MNIST_6k.ipynb was killed. The same command resumes" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("fails", ["write_bytes", "replace"])
+def test_replace_is_atomic(tmp_path, monkeypatch, fails):
+    path = tmp_path / "report.html"
+    run_notebook.replace(path, b"first")
+
+    def interrupt(new, content):
+        if fails == "write_bytes":
+            with new.open("wb") as file:
+                file.write(content[:2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), fails, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_notebook.replace(path, b"second")
+    assert files_in(tmp_path) == {"report.html": b"first"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (
+            120,
+            "Loss=0.08407995849847794 Batch_id=468 Accuracy=88.64: 100%|██████████| 469/469 [00:09<00:00, 47.06it/s]",
+        ),
+        (95, "Loss=0.0840 Batch_id=468 Accuracy=88.64: 100%|██████████| 469/469 [00:09<00:00, 47.06it/s]"),
+        (80, "Loss=0.0840 Batch_id=468 Accuracy=88.64: 100%| 469/469 [00:09<00:00, 47.06it/s]"),
+    ],
+)
+def test_fit_line_keeps_the_times_of_a_progress_bar(columns, shown):
+    bar = "Loss=0.0840799584984 Batch_id=468 Accuracy=88.64: 100%|██████████| 469/469 [00:09<00:00, 47.06it/s]"
+    assert run_notebook.fit_line("\r" + bar, columns) == "\r" + shown
+    assert len(shown) < columns
+
+
+# --- Parameters ---
+
+
+@pytest.mark.parametrize("epochs", ["", "0", "-1", "1.5", "two"])
+def test_choose_parameters_refuses_bad_epochs_by_name(monkeypatch, epochs):
+    monkeypatch.setenv("MNIST_EPOCHS", epochs)
+    with pytest.raises(ValueError, match=f"MNIST_EPOCHS is '{epochs}'; it must be a whole number"):
+        run_notebook.choose_parameters("run")
+
+
+def test_choose_parameters_saves_only_all_epochs(monkeypatch):
+    monkeypatch.setenv("MNIST_EPOCHS", "1")
+    with pytest.raises(ValueError, match="MNIST_EPOCHS is set"):
+        run_notebook.choose_parameters("save")
+
+
+def test_choose_parameters_gives_each_run_a_checkpoint_of_its_own(monkeypatch):
+    chosen = []
+    for epochs in (None, "1", "2"):
+        if epochs:
+            monkeypatch.setenv("MNIST_EPOCHS", epochs)
+        chosen += [run_notebook.choose_parameters(run) for run in (("run",) if epochs else ("run", "save"))]
+    assert len({parameters["CHECKPOINT"] for parameters in chosen}) == len(chosen)
+
+
+@pytest.mark.parametrize("epochs", ["3", "0"])
+def test_nbval_runs_the_notebook_with_the_parameters_of_a_test(tmp_path, epochs):
+    write_notebook(tmp_path, PARAMETERS, "if (EPOCHS, CHECKPOINT) != (3, None): raise ValueError")
+    command = [sys.executable, "-m", "pytest", "-p", "tools.run_notebook", "--nbval-lax", str(tmp_path)]
+    environment = {**os.environ, "MNIST_EPOCHS": epochs}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if epochs == "3":
+        assert "2 passed" in done.stdout
+    else:
+        assert done.returncode != 0
+        assert "MNIST_EPOCHS is '0'; it must be a whole number of epochs, at least 1" in done.stdout + done.stderr
+
+
+def test_the_notebook_has_the_parameters_that_the_tool_sets():
+    cells = nbformat.read(run_notebook.NOTEBOOK, as_version=4).cells
+    (cell,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    names = {}
+    exec(cell.source, names)
+    assert {"EPOCHS", "CHECKPOINT", "WEIGHTS"} <= names.keys()

@@ -12,7 +12,7 @@ from model import Net
 pytestmark = pytest.mark.numeric
 
 # What torchsummary printed of the network that this project reproduces.
-TABLE = (ROOT / "tests" / "table.txt").read_text(encoding="utf-8")
+TABLE = (ROOT / "tools" / "reference_summary.txt").read_text(encoding="utf-8")
 
 # Receptive field of one value after each stage, by hand: 3×3 layers add 2 pixels each, 4 after the pooling.
 FIELDS = {"edges": 5, "parts": 9, "shrink": 10, "shapes": 22}

@@ -1,1 +1,1 @@
-"""What make needs and no user reads."""
+"""Commands for working on this repository; `make` lists them."""

@@ -1,4 +1,4 @@
-"""Open headless Chromium, for the tests and measurements of what is shown in a browser."""
+"""Open headless Chromium, for tests and measurements of what a browser shows."""
 
 import shutil
 
@@ -16,7 +16,7 @@ def has_chrome():
 
 
 def open_chrome():
-    """Return a Selenium driver of headless Chromium, a context manager. Raises RuntimeError where there is none."""
+    """Return a Selenium driver of headless Chromium, a context manager. Raises RuntimeError if there is no driver."""
     if not has_chrome():
         raise RuntimeError(MISSING)
     from selenium import webdriver
@@ -25,7 +25,7 @@ def open_chrome():
     for flag in FLAGS:
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # Named, since Selenium would otherwise look for one in the network.
+    # Without a path, Selenium would search the network for a driver.
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     chrome.set_window_size(1000, 1400)
     return chrome

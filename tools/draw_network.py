@@ -1,4 +1,4 @@
-"""Draw the network's 43 layers, stage by stage, from `Net` itself: `make drawing` writes images/network.svg."""
+"""Draw the 43 layers of `Net`, stage by stage, as images/network.svg: `make drawing`"""
 
 from html import escape
 from pathlib import Path
@@ -9,11 +9,11 @@ from torch import nn
 from model import Net
 
 SVG = Path(__file__).resolve().parent.parent / "images" / "network.svg"
-# In pixels: the picture's width, that of a stage, the blank before it, and its bars; where these begin, how far apart.
+# In pixels: widths of the image, a stage, the left margin and a bar; top of the first bar, distance between bars.
 WIDTH, COLUMN, LEFT, BAR = 900, 150, 12, 126
 TOP, LINE = 158, 19
 
-# Fill and ink of each kind of layer, in colours of Okabe and Ito.
+# Fill and text colour of each kind of layer, from the palette of Okabe and Ito.
 KINDS = {
     "3×3 convolution": ("#0072B2", "#ffffff"),
     "depthwise 3×3": ("#56B4E9", "#000000"),
@@ -24,7 +24,7 @@ KINDS = {
 
 
 def kind_of(layer):
-    """Return which of `KINDS` `layer` is."""
+    """Return the key of `KINDS` for `layer`."""
     if isinstance(layer, nn.Conv2d):
         if layer.kernel_size == (1, 1):
             return "1×1 convolution"
@@ -33,7 +33,7 @@ def kind_of(layer):
 
 
 def name_of(layer):
-    """Return what stands on the bar of `layer`: how many channels a convolution turns into how many, else its type."""
+    """Return the label of `layer`: kernel size and channels of a convolution, otherwise the type."""
     if not isinstance(layer, nn.Conv2d):
         return type(layer).__name__.removesuffix("2d")
     size = f"{layer.kernel_size[0]}×{layer.kernel_size[1]}"
@@ -54,14 +54,14 @@ def box(x, y, width, height, fill, stroke="none"):
 
 
 def maps(x, shape):
-    """Return `shape`, [channels, height, width], as a stack of squares that begins at `x`, each map one square."""
+    """Return feature maps of `shape`, [channels, height, width], as a stack of squares that begins at `x`."""
     channels, side = shape[0], max(5, 3 * shape[1])
     step = min(4, 40 / channels)
     return [box(x + step * i, 104 - side - step * i, side, side, "#ffffff", "#0072B2") for i in range(channels)]
 
 
 def bar(x, y, number, layer):
-    """Return `layer` as a bar at `x` and `y`: its number, what it is, and its parameters if it has any."""
+    """Return the bar of `layer` at `x` and `y`: its number, its label and its parameters, if it has any."""
     fill, ink = KINDS[kind_of(layer)]
     parts = [box(x, y, BAR, LINE - 2, fill), text(x + 4, y + 13, str(number), 10, ink)]
     parts.append(text(x + 22, y + 13, name_of(layer), 11, ink))
@@ -71,7 +71,7 @@ def bar(x, y, number, layer):
 
 
 def column(x, name, shape, bars=()):
-    """Return a column of the drawing: the feature maps of `shape`, `name`, the shape in words, and `bars` below."""
+    """Return one column: the feature maps of `shape`, `name`, the shape as text, and `bars` below."""
     channels, height, width = shape
     words = f"{channels} × {height}×{width}"
     return [*maps(x, shape), text(x, 128, name, 14, weight="bold"), text(x, 145, words), *bars]
@@ -89,7 +89,7 @@ def legend():
 
 @torch.no_grad()
 def draw(net):
-    """Return the drawing of `net`, a `Net` whose children are its stages, as the text of an SVG."""
+    """Return the drawing of `net`, a `Net` whose children are its stages, as SVG text."""
     features = torch.zeros(1, 1, 28, 28)
     parts = column(LEFT, "image", features.shape[1:], legend())
     number = 0

@@ -1,1 +1,1 @@
-"""The draw-a-digit page, and what builds it."""
+"""The draw-a-digit page, and the script that builds it."""

@@ -1,7 +1,7 @@
-"""Build web/draw.html, the page to draw on, from web/draw.template.html and mnist_6k.pt: `make deploy`
+"""Build web/draw.html, the draw-a-digit page, from web/draw.template.html and mnist_6k.pt: `python -m web.build`
 
-The page needs nothing but itself: the weights stand in it as base64, with BatchNorm folded into one factor and one
-summand a channel. Its content-security policy names its own style and script by their hashes and forbids all else.
+The page is one file: it contains the weights as base64, with each BatchNorm folded into one scale and one shift per
+channel. Its content security policy allows its own style and script, by their hashes, and nothing else.
 """
 
 import base64
@@ -21,84 +21,119 @@ TEMPLATE, PAGE = HERE / "draw.template.html", HERE / "draw.html"
 
 
 def layers_of(model):
-    """Return the layers of `model` as dictionaries for the page, and all their numbers, float32 [n] on the CPU.
+    """Return the layers of `model` as dictionaries for the page's script, and their weights, float32 [n] on the CPU.
 
-    Raises ValueError where the page cannot do what a layer does.
+    Raises ValueError if the page cannot compute a layer.
     """
-    layers, numbers = [], []
+    layers, weights, offset = [], [], 0
 
     def keep(*tensors):
-        start = sum(t.numel() for t in numbers)
-        numbers.extend(t.detach().cpu().float().contiguous().flatten() for t in tensors)
+        """Append `tensors` to `weights`; return the index of their first number."""
+        nonlocal offset
+        start = offset
+        weights.extend(tensor.detach().cpu().float().flatten() for tensor in tensors)
+        offset += sum(tensor.numel() for tensor in tensors)
         return start
 
     for name, stage in model.named_children():
+        if not isinstance(stage, torch.nn.Sequential):
+            raise ValueError(f"{name} is {stage}; the page needs each child of the model to be a Sequential, as in Net")
         for layer in stage:
             if isinstance(layer, torch.nn.Conv2d):
-                outputs, kernel, padding = layer.out_channels, layer.kernel_size[0], layer.padding[0]
-                require(
+                kernel, padding = layer.kernel_size[0], layer.padding[0]
+                require_settings(
                     layer, kernel_size=kernel, stride=1, padding=padding, dilation=1, padding_mode="zeros", bias=None
                 )
-                about = {"outputs": outputs, "kernel": kernel, "padding": padding, "groups": layer.groups}
-                layers.append({"type": "convolve", **about, "start": keep(layer.weight)})
+                settings = {"outputs": layer.out_channels, "kernel": kernel, "padding": padding, "groups": layer.groups}
+                layers.append({"type": "convolve", **settings, "start": keep(layer.weight)})
             elif isinstance(layer, torch.nn.BatchNorm2d):
-                require(layer, affine=True, track_running_stats=True)
-                layers.append({"type": "normalize", "start": keep(*fold(layer))})
+                require_settings(layer, affine=True, track_running_stats=True)
+                layers.append({"type": "normalize", "start": keep(*fold_batchnorm(layer))})
             elif isinstance(layer, torch.nn.ReLU):
                 layers.append({"type": "relu"})
             elif isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d):
-                largest, kernel = isinstance(layer, torch.nn.MaxPool2d), layer.kernel_size
+                is_max, kernel = isinstance(layer, torch.nn.MaxPool2d), layer.kernel_size
                 kernel = kernel if isinstance(kernel, int) else kernel[0]
-                require(layer, kernel_size=kernel, stride=kernel, padding=0, ceil_mode=False)
-                require(layer, **({"dilation": 1} if largest else {"divisor_override": None}))
-                layers.append({"type": "pool", "kernel": kernel, "largest": largest})
+                require_settings(layer, kernel_size=kernel, stride=kernel, padding=0, ceil_mode=False)
+                require_settings(layer, **({"dilation": 1} if is_max else {"divisor_override": None}))
+                layers.append({"type": "pool", "kernel": kernel, "max": is_max})
             elif not isinstance(layer, torch.nn.Dropout):
-                raise ValueError(f"model has the layer {layer}, which the page does not know")
+                raise ValueError(
+                    f"{name} contains {layer}; the page can compute Conv2d, BatchNorm2d, ReLU, MaxPool2d and AvgPool2d"
+                )
         layers[-1]["ends"] = name
-    return layers, torch.cat(numbers)
+    return layers, torch.cat(weights)
 
 
-def require(layer, **settings):
-    """Raise ValueError unless each of `settings` of `layer` has that value, once or for rows and columns alike."""
+def require_settings(layer, **settings):
+    """Raise ValueError unless each attribute of `layer` in `settings` has that value, or that value twice."""
     for name, value in settings.items():
-        if getattr(layer, name) not in (value, (value, value)):
-            raise ValueError(f"model has the layer {layer}, whose {name} the page cannot do")
+        found = getattr(layer, name)
+        if found not in (value, (value, value)):
+            found = "set" if isinstance(found, torch.Tensor) else repr(found)
+            raise ValueError(f"{layer}: {name} is {found}; the page can only compute {value!r}")
 
 
-def fold(layer):
-    """Return the factor and the summand of each channel that a trained BatchNorm is, each float64 [C] on the CPU.
+def fold_batchnorm(layer):
+    """Return the scale and the shift of each channel that a trained BatchNorm amounts to, each float64 [C] on the CPU.
 
-    In float64, so that rounded to float32 they are the same on any processor, but for a rare last place.
+    Computed in float64, so that the float32 numbers are the same on nearly any processor.
     """
     names = ("weight", "bias", "running_mean", "running_var")
     weight, bias, mean, variance = (getattr(layer, name).detach().cpu().double() for name in names)
-    factor = weight / (variance + layer.eps).sqrt()
-    return factor, bias - mean * factor
+    scale = weight / (variance + layer.eps).sqrt()
+    return scale, bias - mean * scale
 
 
-def hash_of(text):
-    """Return the hash of `text` as a content-security policy writes it."""
+def check_order(model):
+    """Raise ValueError unless `model` computes what its children compute one after the other.
+
+    The page sees the layers, not what `forward` does with them.
+    """
+    was_training, device = model.training, next(model.parameters()).device
+    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)).to(device)
+    try:
+        model.eval()
+        with torch.inference_mode():
+            found, expected = model(images).flatten(1), torch.nn.Sequential(*model.children())(images).flatten(1)
+    finally:
+        model.train(was_training)
+    if found.shape != expected.shape or (found - expected).abs().max() > 1e-3 * expected.abs().max():
+        raise ValueError(
+            f"{type(model).__name__}.forward does more than apply {', '.join(dict(model.named_children()))} in this "
+            "order; the page cannot compute that"
+        )
+
+
+def csp_hash(text):
+    """Return the hash of `text` in the notation of a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def build(model):
-    """Return the page with the weights of `model` in it, as text."""
-    layers, numbers = layers_of(model)
+    """Return the page with the weights of `model`, text.
+
+    `model` is a `Net`, or any module for images [N, 1, 28, 28] whose children are Sequentials of layers that the page
+    can compute, applied one after the other. Raises ValueError if it is not.
+    """
+    layers, weights = layers_of(model)
+    check_order(model)
     page = TEMPLATE.read_text(encoding="utf-8")
     for name, value in {
         "LAYERS": json.dumps(layers),
-        "NUMBERS": base64.b64encode(numbers.numpy().astype("<f4").tobytes()).decode(),
+        "WEIGHTS": base64.b64encode(weights.numpy().astype("<f4").tobytes()).decode(),
+        "PARAMETERS": f"{sum(p.numel() for p in model.parameters()):,}",
         "MEAN": str(MEAN),
         "STD": str(STD),
     }.items():
         page = page.replace(f"%{name}%", value)
     for name, tag in (("STYLE_HASH", "style"), ("SCRIPT_HASH", "script")):
-        page = page.replace(f"%{name}%", hash_of(re.search(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)[1]))
+        page = page.replace(f"%{name}%", csp_hash(re.search(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)[1]))
     return page
 
 
-class Shown:
-    """The page in a notebook, in a frame of its own, with the weights of `model`."""
+class EmbeddedPage:
+    """The page with the weights of `model`, for a notebook to display in a frame `height` pixels high."""
 
     def __init__(self, model, height=1350):
         self.page, self.height = build(model), height

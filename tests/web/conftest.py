@@ -1,11 +1,11 @@
-"""What the tests of the page share: the network, and the page opened in a browser."""
+"""Fixtures of the page's tests: the network, and the page open in a browser."""
 
 import json
 
 import pytest
 
 from model import load_net
-from web import build as page
+from web import build
 
 
 @pytest.fixture(scope="session")
@@ -15,12 +15,12 @@ def net():
 
 @pytest.fixture
 def open_page(browser):
-    """The page, opened from the disk; afterwards: it logged no error and asked for nothing else."""
+    """The browser with the page opened from disk. Fails if the page logs an error or requests anything else."""
     browser.get_log("browser")
     browser.get_log("performance")
-    browser.get(page.PAGE.as_uri())
+    browser.get(build.PAGE.as_uri())
     yield browser
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    assert set(asked) == {page.PAGE.as_uri()}
+    requests = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert set(requests) == {build.PAGE.as_uri()}

@@ -1,11 +1,14 @@
-"""What the tests of the page do with it: look at what is there, touch it, and give it another screen."""
+"""Helpers of the page's tests: draw on it, read what it shows, emulate screens and preferences."""
 
 import base64
 import contextlib
 
 import numpy as np
 
-BLANK = "Nothing drawn yet."
+EMPTY = "Nothing drawn yet."
+
+
+# --- Read ---
 
 
 def text_of(browser, name):
@@ -13,7 +16,7 @@ def text_of(browser, name):
 
 
 def strokes_of(browser):
-    """Return the strokes as lists of points, in units of which the pad is 280 wide."""
+    """Return the strokes as lists of points; the pad is 280 units wide."""
     return browser.execute_script("return strokes")
 
 
@@ -26,53 +29,83 @@ def bytes_of(browser, expression):
 
 
 def ink_in_box(browser):
-    """Return the strokes as the page inks them for the network, before it scales them, uint8 [160, 160]."""
+    """Return the ink of the strokes before it is scaled for the network, uint8 [160, 160]."""
     return bytes_of(browser, "Uint8Array.from(inkInBox(), (ink) => Math.round(255 * ink))").reshape(160, 160)
 
 
-def seen(browser):
-    """Return the 28×28 pixels that the page makes of its strokes, uint8 [28, 28]."""
-    script = "Uint8Array.from(prepare(inkInBox(), 160), (p) => Math.round(255 * p))"
+def network_input(browser):
+    """Return the network's input for the strokes, uint8 [28, 28]."""
+    script = "Uint8Array.from(toMnistFormat(inkInBox(), 160), (p) => Math.round(255 * p))"
     return bytes_of(browser, script).reshape(28, 28)
 
 
-def shown_on_pad(browser):
-    """Return the brightness of the pad as it is on the screen, uint8 [side, side]."""
+def pad_pixels(browser):
+    """Return the brightness of the pad's pixels, uint8 [side, side]."""
     side = browser.execute_script("return pad.width")
     data = bytes_of(browser, "brush.getImageData(0, 0, pad.width, pad.height).data.filter((_, i) => i % 4 === 0)")
     return data.reshape(side, side)
 
 
 def inside_of_pad(browser):
-    """Return where the pad is on the screen without its border: left, top and side in CSS pixels."""
+    """Return left, top and side of the pad without its border, in CSS pixels."""
     return browser.execute_script("""
         const box = pad.getBoundingClientRect(), border = parseFloat(getComputedStyle(pad).borderLeftWidth);
         return [box.left + border, box.top + border, box.width - 2 * border];
     """)
 
 
+# --- Draw ---
+
+
+def draw(browser, strokes, kind="mouse"):
+    """Draw `strokes`, in units of the pad, as a person with a `kind` of pointer ("mouse", "touch", "pen") would."""
+    from selenium.webdriver.common.action_chains import ActionBuilder
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+
+    pad = browser.find_element("id", "pad")
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", pad)
+    width = pad.rect["width"]
+    for stroke in strokes:
+        actions = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=5)
+        positions = [(round((x - 140) * width / 280), round((y - 140) * width / 280)) for x, y in stroke]
+        actions.pointer_action.move_to(pad, *positions[0])
+        actions.pointer_action.pointer_down()
+        for position in positions[1:]:
+            actions.pointer_action.move_to(pad, *position)
+        actions.pointer_action.pointer_up()
+        actions.perform()
+
+
 def mouse(browser, kind, x, y, buttons=1):
-    """Let the left button be "Pressed", "Moved" or "Released" at (x, y) in CSS pixels."""
-    place = {"x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1}
-    browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": f"mouse{kind}", **place})
+    """The left mouse button is "Pressed", "Moved" or "Released" at (x, y) in CSS pixels."""
+    event = {"x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1}
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": f"mouse{kind}", **event})
 
 
 def touch(browser, kind, *fingers):
-    """Let the fingers "Start", "Move", "End" or "Cancel", each at (x, y) in CSS pixels."""
+    """The fingers "Start", "Move", "End" or "Cancel" a touch, each at (x, y) in CSS pixels."""
     points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
     browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
 
 
-def resize(browser, width, height, sharpness=1, coarse=False):
-    size = {"width": width, "height": height, "deviceScaleFactor": sharpness, "mobile": coarse}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+def next_frame(browser):
+    """Wait until the page has drawn what happened so far."""
+    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+# --- Emulate ---
+
+
+def resize(browser, width, height, pixel_ratio=1, is_phone=False):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": pixel_ratio, "mobile": is_phone}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 @contextlib.contextmanager
-def screen(browser, width, height, sharpness=1, coarse=False):
-    """A screen of that size in CSS pixels, `sharpness` pixels to each, that is touched where it is `coarse`."""
-    resize(browser, width, height, sharpness, coarse)
-    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": coarse})
+def screen(browser, width, height, pixel_ratio=1, is_phone=False):
+    """Emulate a screen of that size in CSS pixels; a phone's is touched."""
+    resize(browser, width, height, pixel_ratio, is_phone)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": is_phone})
     try:
         yield
     finally:
@@ -82,7 +115,7 @@ def screen(browser, width, height, sharpness=1, coarse=False):
 
 @contextlib.contextmanager
 def preference(browser, name, value):
-    """What the visitor's system prefers, such as prefers-color-scheme: dark."""
+    """Emulate a media feature, such as prefers-color-scheme: dark."""
     features = [{"name": name, "value": value}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     try:

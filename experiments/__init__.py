@@ -1,1 +1,6 @@
-"""What is claimed here, and the modules that measured it: one a claim, its CSV beside it."""
+"""One module per question; results/ holds what they measured, README.md what follows from it."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "experiments" / "results"

@@ -1,122 +1,151 @@
-"""What is each piece of the recipe worth? `make ablation`
+"""What is each component of the recipe worth? From plain SGD to the recipe, one change at a time. `make exp-buildup`
 
-The protocol stands in experiments/README.md and was written before the first run. It starts from SGD at a constant
-learning rate and changes one thing a line until it is the recipe of `utils.fit`. The constant rate is chosen on
-held-out training images (experiments/results/buildup_rates.csv); the lines are trained on all 60,000 and looked at on the test set
-(experiments/results/buildup.csv). A row is an epoch, accuracies in percent; `current` columns read the weights being trained,
-the others their average, so "averaged weights" is a second reading of the line before. The recipe's runs are those of
-seeds.csv.
+The protocol, in README.md, was written before the first run. The constant learning rate is chosen on held-out training
+images (results/buildup_rates.csv); the configurations are trained on all 60,000 and evaluated on the test set
+(results/buildup.csv). One row per epoch, accuracies in percent. `live` columns are of the live weights, the others of
+the EMA weights, so "+ EMA weights" is a second reading of the runs before it. The runs of the recipe are those of
+seeds_xeon.csv: all of them ran on the same Intel Xeon.
 """
 
 import functools
 import statistics
-from pathlib import Path
 
 import torch
 
 import utils
-from experiments import final, seeds
-from experiments import runner as study
-from experiments import stats as paired
+from experiments import RESULTS, runner, seeds, stats
+from training.data import hold_out
 
-CSV = Path(__file__).resolve().parent / "results" / "buildup.csv"
+CSV = RESULTS / "buildup.csv"
 RATES_CSV = CSV.with_name("buildup_rates.csv")
-NAMES = ("line", "seed")
-FIELDS = (*NAMES, *study.TRAINING, "test_loss", "test_accuracy", *study.CURRENT, *study.MACHINE)
+RECIPE_CSV = seeds.MACHINES["xeon"][1]
+KEY_COLUMNS = ("configuration", "seed")
+COLUMNS = (
+    *KEY_COLUMNS,
+    *runner.TRAIN_COLUMNS,
+    "test_loss",
+    "test_accuracy",
+    *runner.LIVE_COLUMNS,
+    *runner.MACHINE_COLUMNS,
+)
+RATES_COLUMNS = tuple(name.replace("test_", "validation_") for name in COLUMNS)
 
 RATES = (0.005, 0.015, 0.05)
+TUNING_SEEDS = range(100, 103)  # used for nothing else
+SEEDS = range(10)
 
-# A line of the table: which training, and with which weights it is read. Each is compared with the one above.
-LINES = {
-    "SGD at a constant rate": ("constant", "current"),
-    "+ one-cycle schedule, that rate its peak": ("scheduled", "current"),
-    "+ a peak three times as high": ("higher", "current"),
-    "+ augmentation": ("augmented", "current"),
-    "+ averaged weights": ("augmented", "test"),
+# Row of the table: which runs, and which weights they are evaluated with. Each is compared with the one before.
+CONFIGURATIONS = {
+    "SGD at a constant rate": ("constant", "live"),
+    "+ one-cycle schedule, peaking at that rate": ("scheduled", "live"),
+    "+ a peak three times as high": ("higher", "live"),
+    "+ augmentation": ("augmented", "live"),
+    "+ EMA weights": ("augmented", "test"),
     "+ Muon and Adam = the recipe": ("recipe", "test"),
 }
 
 
 def sgd(model, lr):
-    """Return Nesterov SGD on all parameters, without weight decay, as the recipe has none."""
+    """Return SGD with Nesterov momentum for all parameters, without weight decay, as in the recipe."""
     return [torch.optim.SGD(model.parameters(), lr, 0.9, nesterov=True, fused=True)]
 
 
 def constant(steps):
-    """Return a share of 1 for every step, float32 [steps]."""
+    """Return a multiplier of 1 for every step, float32 [steps]."""
     return torch.ones(steps)
 
 
-def trainings(rate):
-    """Return what each training has in place of the recipe's pieces, `rate` being the constant one: name → pieces."""
-    plain = {"optimizers": sgd, "augment": utils.no_affines}
+def recipes(rate):
+    """Return what each configuration changes: name → arguments of `fit`. `rate` is the constant learning rate."""
+    plain = {"make_optimizers": sgd, "augment": utils.identity_affines}
     return {
         "constant": plain | {"lr": rate, "schedule": constant},
         "scheduled": plain | {"lr": rate},
         "higher": plain | {"lr": 3 * rate},
-        "augmented": {"optimizers": sgd, "lr": 3 * rate},
+        "augmented": {"make_optimizers": sgd, "lr": 3 * rate},
     }
 
 
-def tune(run):
-    """Train at one of `RATES`, "constant 0.005" say, from one seed on 50,000 images; return its rows."""
-    return final.validate(trainings(float(run["line"].split()[1]))["constant"], run["seed"])
+def train_at_rate(run):
+    """Train at a constant rate, such as "constant 0.005", on 50,000 images; return the rows of the other 10,000."""
+    training, _ = runner.load_splits()
+    splits = hold_out(training)
+    recipe = recipes(float(run["configuration"].split()[1]))["constant"]
+    metrics = runner.evaluate_live_weights(splits[1])
+    return runner.history_rows(runner.train(splits, run["seed"], **recipe, extra_metrics=metrics), "validation")
 
 
-def work(run, rate):
-    """Make one training from one seed; return its rows."""
-    splits = utils.load_mnist(study.ROOT / "data")
-    extra = study.look_at_current(splits[1])
-    return study.rows_of(study.train(splits, run["seed"], **trainings(rate)[run["line"]], extra=extra), "test")
+def train_one(run, rate):
+    """Train one configuration from one seed; return its rows."""
+    splits = runner.load_splits()
+    recipe = recipes(rate)[run["configuration"]]
+    metrics = runner.evaluate_live_weights(splits[1])
+    return runner.history_rows(runner.train(splits, run["seed"], **recipe, extra_metrics=metrics), "test")
 
 
 def best_rate(rows):
-    """Return the one of `RATES` whose mean accuracy over epochs 10 to 15 and the tuning seeds is highest."""
+    """Return the one of `RATES` whose live weights have the highest mean accuracy over epochs 10 to 15."""
 
-    def late(rate):
-        found = final.read_line(rows, f"constant {rate}", "current", "accuracy", final.TUNING_SEEDS)
-        return statistics.mean(found.values())
+    def mean(rate):
+        return statistics.mean(runner.by_seed(rows, "live", "accuracy", configuration=f"constant {rate}").values())
 
-    return max(RATES, key=late)
+    return max(RATES, key=mean)
 
 
-def readings(rows, recipe, metric):
-    """Return `metric` of every line from `rows` and those of seeds.csv, `recipe`: line → seed → value."""
-    rows = rows + [row | {"line": "recipe"} for row in recipe]
-    return {line: final.read_line(rows, name, weights, metric) for line, (name, weights) in LINES.items()}
+def values(rows, recipe, metric):
+    """Return `metric` of every configuration from `rows` and the recipe's runs: configuration → seed → value."""
+    rows = rows + [row | {"configuration": "recipe"} for row in recipe if int(row["seed"]) in SEEDS]
+    return {
+        name: runner.by_seed(rows, weights, metric, configuration=runs)
+        for name, (runs, weights) in CONFIGURATIONS.items()
+    }
 
 
 def comparisons(rows, recipe):
-    """Return each line's `Difference` to the one above: metric → line → difference, all simultaneous at 95 %."""
-    level = paired.simultaneous(2 * (len(LINES) - 1))
+    """Return how each configuration differs from the one before: metric → configuration → `Estimate`, simultaneous."""
+    level = stats.bonferroni_level(2 * (len(CONFIGURATIONS) - 1))
     found = {}
     for metric in ("accuracy", "loss"):
-        values = readings(rows, recipe, metric)
-        steps = zip(list(values)[1:], values.values(), strict=False)
-        found[metric] = {line: paired.compare(values[line], above, level) for line, above in steps}
+        own = values(rows, recipe, metric)
+        pairs = zip(list(own)[1:], own.values(), strict=False)
+        found[metric] = {name: stats.compare(own[name], before, level) for name, before in pairs}
     return found
+
+
+def read():
+    return runner.read(CSV), runner.read(RECIPE_CSV)
+
+
+def table():
+    return stats.table(comparisons(*read()))
+
+
+def ends():
+    """Return the mean accuracy of the "first" and the "last" configuration over epochs 10 to 15, as text."""
+    means = [statistics.mean(own.values()) for own in values(*read(), "accuracy").values()]
+    return {"first": f"{stats.fixed(means[0], 2)}%", "last": f"{stats.fixed(means[-1], 2)}%"}
 
 
 def plot(found):
     """Return the forest plot of the comparisons."""
-    return paired.forest(
+    return stats.forest_plot(
         {
-            "accuracy less that above (percentage points)": found["accuracy"],
-            "loss less that above (nats)": found["loss"],
+            "change in accuracy (percentage points)": found["accuracy"],
+            "change in loss (nats)": found["loss"],
         }
     )
 
 
 def main():
-    options = study.parser("Go from plain SGD to the recipe, one change at a time.").parse_args()
-    make = functools.partial(study.study, names=NAMES, jobs=options.jobs, backend=options.backend)
-    tuning = [{"line": f"constant {rate}", "seed": seed} for seed in final.TUNING_SEEDS for rate in RATES]
-    rate = best_rate(make(RATES_CSV, final.FIELDS, runs=tuning, work=tune))
-    print(f"the best constant rate is {rate}")
-    runs = [{"line": line, "seed": seed} for seed in final.SEEDS for line in trainings(rate)]
-    found = comparisons(make(CSV, FIELDS, runs=runs, work=functools.partial(work, rate=rate)), study.read(seeds.CSV))
-    print(paired.tell(found))
-    plot(found).savefig(CSV.with_suffix(".png"))
+    options = runner.parser("Go from plain SGD to the recipe, one change at a time.").parse_args()
+    run_all = functools.partial(runner.run_all, key_columns=KEY_COLUMNS, jobs=options.jobs, backend=options.backend)
+    tuning = [{"configuration": f"constant {rate}", "seed": seed} for seed in TUNING_SEEDS for rate in RATES]
+    rate = best_rate(run_all(RATES_CSV, RATES_COLUMNS, runs=tuning, train_one=train_at_rate))
+    print(f"best constant rate: {rate}")
+    runs = [{"configuration": name, "seed": seed} for seed in SEEDS for name in recipes(rate)]
+    run_all(CSV, COLUMNS, runs=runs, train_one=functools.partial(train_one, rate=rate))
+    print(table())
+    plot(comparisons(*read())).savefig(CSV.with_suffix(".png"))
 
 
 if __name__ == "__main__":

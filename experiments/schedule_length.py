@@ -1,110 +1,126 @@
-"""How many epochs does it need? The recipe in one cycle of 3 to 30 epochs. `make budget`
+"""How many epochs does it need? The recipe with schedules of 3 to 30 epochs. `make exp-schedule_length`
 
-A cycle is `utils.fit(epochs=N)` and nothing else changed: learning rate and augmentation go through their whole course
-in N epochs. All 60,000 training images; the test set is evaluated after the last epoch, and nothing is chosen by it. A
-row a run goes to experiments/results/schedule_length.csv, accuracies in percent. The cycle of 15 epochs is the recipe, whose runs
-seeds.csv holds; the time of an epoch is that in speed.csv, since these runs share the machine with one another.
+A run is `utils.fit(epochs=N)` and nothing else changed: the learning rate goes through its whole schedule in N epochs,
+with all 60,000 training images. The test set is evaluated after the last epoch, and nothing is chosen by it. One row
+per run goes to results/schedule_length.csv, accuracies in percent. The runs of 15 epochs are those of seeds.csv. The
+runs on a GPU are from `python -m experiments.seeds --epochs N`, in schedule_N_cuda.csv.
 """
 
 import statistics
-from pathlib import Path
 
-import utils
-from experiments import runner as study
-from experiments import seeds
-from experiments import stats as paired
+import plots
+from experiments import RESULTS, runner, seeds, stats, timing
 
-CSV = Path(__file__).resolve().parent / "results" / "schedule_length.csv"
-NAMES = ("epochs", "seed")
-FIELDS = (*NAMES, "train_loss", "train_accuracy", "test_loss", "test_accuracy", *study.MACHINE)
-CYCLES = {3: 10, 4: 10, 5: 10, 6: 10, 8: 10, 10: 10, 30: 5}  # epochs → seeds
+CSV = RESULTS / "schedule_length.csv"
+KEY_COLUMNS = ("epochs", "seed")
+COLUMNS = (*KEY_COLUMNS, "train_loss", "train_accuracy", "test_loss", "test_accuracy", *runner.MACHINE_COLUMNS)
+SCHEDULES = {3: 10, 4: 10, 5: 10, 6: 10, 8: 10, 10: 10, 30: 5}  # epochs → seeds
+GPU_SCHEDULES = (4, 5, 6)
+NAMES = {"epyc": "AMD EPYC", "h100": "NVIDIA H100"}
 
 
-def work(run):
-    """Train one cycle from one seed; return its last epoch as its one row, `seconds` being those of all its epochs."""
-    splits = utils.load_mnist(study.ROOT / "data")
-    history = study.train(splits, run["seed"], epochs=run["epochs"])
-    (row,) = study.rows_of(history[-1:], "test")
+def train_one(run):
+    """Train with one schedule from one seed; return the last epoch as the only row, with the seconds of all epochs."""
+    history = runner.train(runner.load_splits(), run["seed"], epochs=run["epochs"])
+    (row,) = runner.history_rows(history[-1:], "test")
     del row["epoch"]
     return [row | {"seconds": f"{sum(epoch['seconds'] for epoch in history):.1f}"}]
 
 
-def read():
-    """Return `accuracies` of the two files."""
-    return accuracies(study.read(CSV), study.read(seeds.CSV))
-
-
 def accuracies(rows, recipe):
     """Return epochs → seed → test accuracy after the last, in percent, from `rows` and those of seeds.csv, `recipe`."""
-    found = {study.EPOCHS: {seed: run[-1] for seed, run in seeds.accuracies(recipe).items() if seed < 10}}
+    found = {runner.EPOCHS: {seed: run[-1] for seed, run in seeds.accuracies(recipe).items() if seed < 10}}
     for row in rows:
         found.setdefault(int(row["epochs"]), {})[int(row["seed"])] = float(row["test_accuracy"])
     return dict(sorted(found.items()))
 
 
-def summarise(found):
-    """Return a row a cycle of `accuracies`: mean, its 95 % interval, the worst seed, how many reach 99.4 %."""
-    target, table = 100 * utils.TARGET_ACCURACY, []
-    for epochs, values in found.items():
-        own = paired.mean(list(values.values()))
-        row = {"epochs": epochs, "seeds": len(values), "mean": own.mean, "low": own.low, "high": own.high}
-        row |= {"worst": min(values.values()), "reached": sum(value >= target for value in values.values())}
-        table.append(row)
-    return table
+def machine_accuracies():
+    """Return machine → epochs → seed → test accuracy after the last epoch, in percent, from the committed files."""
+    gpu = {
+        epochs: {seed: run[-1] for seed, run in seeds.accuracies(runner.read(gpu_csv(epochs))).items()}
+        for epochs in GPU_SCHEDULES
+    }
+    gpu[runner.EPOCHS] = {seed: run[-1] for seed, run in seeds.machine_runs("h100").items()}
+    return {"epyc": accuracies(runner.read(CSV), runner.read(seeds.CSV)), "h100": gpu}
 
 
-def fewest(table):
-    """Return the fewest epochs whose mean is at 99.4 %, and the fewest in which 95 % of the seeds are, or None."""
-    mean = [row["epochs"] for row in table if row["mean"] >= 100 * utils.TARGET_ACCURACY]
-    share = [row["epochs"] for row in table if row["reached"] >= 0.95 * row["seeds"]]
-    return min(mean, default=None), min(share, default=None)
+def gpu_csv(epochs):
+    return CSV.with_name(f"schedule_{epochs}_cuda.csv")
 
 
-def tell(table):
-    """Return `summarise` as the table of experiments/README.md."""
-    layout = "| {epochs} | {seeds} | {mean:.3f} % ({low:.3f} to {high:.3f}) | {worst:.2f} % | {reached} of {seeds} |"
-    return "\n".join(layout.format(**row) for row in table)
+def estimates(machine):
+    """Return number of epochs → mean with its interval on one machine, as text: "99.407% (99.389 to 99.425)"."""
+    found = machine_accuracies()[machine]
+    return {str(epochs): stats.t_interval(list(own.values())).percent() for epochs, own in found.items()}
 
 
+def recommended():
+    """Return the fewest epochs for which the interval of the mean lies above 99.40% on both machines."""
+    cpu, gpu = machine_accuracies().values()
+    return min(
+        epochs
+        for epochs in cpu.keys() & gpu.keys()
+        if all(stats.t_interval(list(own[epochs].values())).low > seeds.TARGET for own in (cpu, gpu))
+    )
+
+
+def table():
+    """Return one row per schedule and machine: seeds, mean with its interval, worst seed, seeds above 99.40%."""
+    lines = ["| epochs | machine | seeds | mean (95% interval) | worst | above 99.40% |", "|---|---|---|---|---|---|"]
+    found, means = machine_accuracies(), {machine: estimates(machine) for machine in NAMES}
+    for epochs in sorted(found["epyc"] | found["h100"]):
+        for machine, name in NAMES.items():
+            if values := list(found[machine].get(epochs, {}).values()):
+                above = f"{sum(value > seeds.TARGET for value in values)} of {len(values)}"
+                mean = means[machine][str(epochs)]
+                lines.append(f"| {epochs} | {name} | {len(values)} | {mean} | {min(values):.2f}% | {above} |")
+    return "\n".join(lines)
+
+
+@plots.own_style
 def plot(found, seconds):
-    """Return a figure of `accuracies`, every seed a dot, against epochs and, above, minutes of `seconds` an epoch."""
-    figure, axes = utils.canvas(height=4.2)
-    for number, (epochs, values) in enumerate(found.items()):
-        reached = sorted(values.values())
-        near = [epochs * 1.03 ** (2 * ((n * 0.618) % 1) - 1) for n in range(len(reached))]  # apart: none is hidden
-        label = "one seed" if number == 0 else None
-        axes.scatter(near, reached, s=22, color=utils.BLUE, alpha=0.6, linewidth=0, label=label)
-    means = [statistics.mean(values.values()) for values in found.values()]
-    axes.plot(list(found), means, color="black", marker="_", markersize=16, label="mean")
-    target = 100 * utils.TARGET_ACCURACY
-    axes.axhline(target, color=utils.ORANGE, linestyle="--", linewidth=1.2, label="99.4 %")
-    axes.set(xscale="log", xlabel="epochs in the cycle", ylabel="test accuracy after the last epoch (%)")
-    axes.set_xticks(list(found), list(found))
+    """Return a figure of `machine_accuracies`, one dot per seed, with the minutes of the CPU above.
+
+    `seconds` is the time of one epoch there.
+    """
+    figure, axes = plots.new_figure(height=4.2)
+    styles = {"epyc": (plots.BLUE, 1 / 1.03), "h100": (plots.GREY, 1.03)}
+    for machine, own in found.items():
+        colour, aside = styles[machine]
+        for number, (epochs, values) in enumerate(own.items()):
+            near = [epochs * aside * 1.02**x for x in seeds.spread_out(values, width=2)]
+            label = f"one seed, {NAMES[machine]}" if number == 0 else None
+            axes.scatter(near, sorted(values.values()), s=16, color=colour, alpha=0.55, linewidth=0, label=label)
+            mean = statistics.mean(values.values())
+            label = "mean" if number == 0 and machine == "epyc" else None
+            axes.plot([epochs * aside / 1.025, epochs * aside * 1.025], [mean] * 2, color="black", lw=2.5, label=label)
+    seeds.mark_target(axes)
+    axes.set(xscale="log", xlabel="epochs in the schedule", ylabel="test accuracy after the last epoch (%)")
+    schedules = sorted({epochs for own in found.values() for epochs in own})
+    axes.set_xticks(schedules, schedules)
     axes.minorticks_off()
     minutes = axes.secondary_xaxis("top")
-    minutes.set_xlabel("minutes on two cores, evaluation included")
-    minutes.set_xticks(list(found), [f"{epochs * seconds / 60:.1f}" for epochs in found])
+    minutes.set_xlabel("minutes on two cores of the AMD EPYC, evaluation included")
+    minutes.set_xticks(schedules, [f"{epochs * seconds / 60:.1f}" for epochs in schedules])
     minutes.minorticks_off()
-    axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="lower right")
     return figure
 
 
 def epoch_seconds():
-    """Return the median seconds of one of our epochs on a CPU, evaluation included, from speed.csv."""
-    rows = [row for row in study.read(CSV.with_name("speed.csv")) if row["device"].startswith("cpu ")]
-    return float(next(row["median"] for row in rows if row["variant"] == "ours" and row["metric"] == "epoch_s"))
+    """Return the median time of one epoch on the AMD EPYC, evaluation included, from speed.csv."""
+    wanted = {"device": "cpu AMD EPYC", "variant": "ours", "metric": "epoch_s"}
+    return next(float(row["median"]) for row in timing.read(RESULTS / "speed.csv") if wanted.items() <= row.items())
 
 
 def main():
-    options = study.parser("Train the recipe in cycles of 3 to 30 epochs.").parse_args()
-    runs = [{"epochs": epochs, "seed": seed} for epochs, n in CYCLES.items() for seed in range(n)]
-    study.study(CSV, FIELDS, NAMES, runs, work, options.jobs, options.backend, epochs=1)
-    found = read()
-    table = summarise(found)
-    print(tell(table))
-    print("fewest epochs whose mean, and 95 % of whose seeds, are at 99.4 %: {} and {}".format(*fewest(table)))
-    plot(found, epoch_seconds()).savefig(CSV.with_suffix(".png"))
+    options = runner.parser("Train the recipe with schedules of 3 to 30 epochs.").parse_args()
+    runs = [{"epochs": epochs, "seed": seed} for epochs, n in SCHEDULES.items() for seed in range(n)]
+    runner.run_all(CSV, COLUMNS, KEY_COLUMNS, runs, train_one, options.jobs, options.backend, epochs=1)
+    print(table())
+    print(f"fewest epochs whose interval lies above 99.40% on both machines: {recommended()}")
+    plot(machine_accuracies(), epoch_seconds()).savefig(CSV.with_suffix(".png"))
 
 
 if __name__ == "__main__":

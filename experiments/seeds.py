@@ -1,177 +1,266 @@
-"""Is 99.4 % luck? The recipe of the notebook, trained once from every seed, none left out. `make seeds N=40`
+"""Is 99.4% luck? Train the recipe once from every seed and report every run. `make exp-seeds`
 
-Each run is `utils.fit` as it stands: all 60,000 training images, 15 epochs, the full test set after every epoch, the
-averaged weights as they are then. Nothing is chosen by looking at a run. A row an epoch goes to experiments/results/seeds.csv,
-accuracies in percent, and all curves to experiments/results/seeds.png; on a CUDA GPU to seeds_cuda.csv and seeds_cuda.png. Runs
-that are in the file are not run again.
+A run is `utils.fit` with its defaults: all 60,000 training images, 15 epochs, the full test set after every epoch with
+the EMA weights. No run or epoch is selected. results/seeds.csv has one row per epoch, accuracies in percent; runs on
+another kind of device go to a file of their own, such as seeds_cuda.csv. results/seeds.png shows all runs.
 """
 
 import functools
+import itertools
 import math
 import statistics
 from pathlib import Path
 
+import plots
 import utils
-from experiments import runner as study
-from experiments import stats as paired
+from experiments import RESULTS, runner, stats
 
-CSV = Path(__file__).resolve().parent / "results" / "seeds.csv"
-NAMES = ("seed",)
-FIELDS = (*NAMES, *study.TRAINING, "test_loss", "test_accuracy", *study.MACHINE)
+CSV = RESULTS / "seeds.csv"
+KEY_COLUMNS = ("seed",)
+COLUMNS = (*KEY_COLUMNS, *runner.TRAIN_COLUMNS, "test_loss", "test_accuracy", *runner.MACHINE_COLUMNS)
+
+# The committed runs: machine → its name and file. PyTorch 2.14.1 on the CPUs, 2.11.0 on the GPU.
+MACHINES = {
+    "epyc": ("2 cores of an AMD EPYC", CSV),
+    "xeon": ("2 cores of an Intel Xeon", CSV.with_name("seeds_xeon.csv")),
+    "h100": ("NVIDIA H100", CSV.with_name("seeds_cuda.csv")),
+}
+TARGET = 100 * utils.TARGET_ACCURACY
 
 
 def csv_of(device):
-    """Return the file of the runs on a `device`: those of two kinds of devices are not mixed."""
+    """Return the file for runs on `device`: CPU and GPU are not mixed."""
     return CSV if device.type == "cpu" else CSV.with_name(f"{CSV.stem}_{device.type}.csv")
 
 
-def work(run, epochs=study.EPOCHS):
+def train_one(run, epochs=runner.EPOCHS):
     """Train from one seed; return its rows."""
-    splits = utils.load_mnist(study.ROOT / "data")
-    return study.rows_of(study.train(splits, run["seed"], epochs=epochs), "test")
+    return runner.history_rows(runner.train(runner.load_splits(), run["seed"], epochs=epochs), "test")
+
+
+# --- Results ---------------------------------------------------------------------------------------------------------
 
 
 def accuracies(rows):
-    """Return the test accuracies of `rows`, in percent: a dictionary from seed to a list with one an epoch."""
+    """Return seed → its test accuracies in percent, one per epoch."""
     runs = {}
     for row in rows:
         runs.setdefault(int(row["seed"]), []).append(float(row["test_accuracy"]))
     return dict(sorted(runs.items()))
 
 
+def machine_runs(machine):
+    """Return `accuracies` of one of `MACHINES`."""
+    return accuracies(runner.read(MACHINES[machine][1]))
+
+
 def summarise(runs):
-    """Return what the claim rests on, from `accuracies` of two runs or more: means, their 95 % intervals, and so on.
+    """Return the figures of `accuracies`, two runs or more, as strings: name → text. Intervals are 95% intervals.
 
-    Accuracies are in percent. A run that never reaches the target counts as reaching it in epoch infinity.
+    "Above" means strictly above 99.40%. `interval` is that of the mean, `above_interval` that of the probability to be
+    above (Clopper and Pearson). `told_apart` is the difference that two single runs must exceed.
     """
-    target = 100 * utils.TARGET_ACCURACY
-    summary = {"seeds": len(runs)}
+    n, values = len(runs), list(runs.values())
+    figures = {"seeds": f"{n}"}
     for epoch in (10, 15):
-        reached = [run[epoch - 1] for run in runs.values()]
-        mean = paired.mean(reached)
-        summary |= {
-            f"mean_{epoch}": mean.mean,
-            f"low_{epoch}": mean.low,
-            f"high_{epoch}": mean.high,
-            f"deviation_{epoch}": statistics.stdev(reached),
-            f"worst_{epoch}": min(reached),
-            f"best_{epoch}": max(reached),
+        reached = [run[epoch - 1] for run in values]
+        mean, deviation, above = stats.t_interval(reached), statistics.stdev(reached), sum(a > TARGET for a in reached)
+        low, high = stats.count_interval(above, n)
+        figures |= {
+            f"mean_{epoch}": f"{stats.fixed(mean.mean, 3)}%",
+            f"interval_{epoch}": f"{stats.fixed(mean.low, 3)} to {stats.fixed(mean.high, 3)}",
+            f"deviation_{epoch}": f"{deviation:.3f}",
+            f"told_apart_{epoch}": f"{1.96 * math.sqrt(2) * deviation:.2f}",
+            f"worst_{epoch}": f"{min(reached):.2f}%",
+            f"best_{epoch}": f"{max(reached):.2f}%",
+            f"above_{epoch}": f"{above} of {n}",
+            f"above_interval_{epoch}": f"{stats.fixed(100 * low, 1)}% to {stats.fixed(100 * high, 1)}%",
         }
-    late = [min(run[9:15]) for run in runs.values()]
-    summary["always_from_10"] = sum(accuracy >= target for accuracy in late)
-    firsts = [next((n for n, accuracy in enumerate(run, 1) if accuracy >= target), math.inf) for run in runs.values()]
-    summary["first_median"] = statistics.median(firsts)
-    summary["first_latest"] = max(firsts)
-    summary["within_target_epoch"] = sum(first <= utils.TARGET_EPOCH for first in firsts)
-    return summary
+    firsts = [next((epoch for epoch, a in enumerate(run, 1) if a > TARGET), math.inf) for run in values]
+    latest = f"{max(firsts):g}".replace("inf", "never")
+    return figures | {
+        "always_above": f"{sum(min(run[9:15]) > TARGET for run in values)} of {n}",
+        "always_at": f"{sum(min(run[9:15]) >= TARGET for run in values)} of {n}",
+        "within_10": f"{sum(first <= 10 for first in firsts)} of {n}",
+        "first_median": f"{statistics.median(firsts):g}",
+        "first_latest": latest,
+    }
 
 
-def tell(summary):
-    """Return `summary` as lines of text."""
-    median, latest = (f"{summary[name]:g}".replace("inf", "never") for name in ("first_median", "first_latest"))
+@functools.cache
+def machine_summary(machine):
+    """Return `summarise` for one of `MACHINES`."""
+    return summarise(machine_runs(machine))
+
+
+def headline():
+    """Return how often a run is above 99.40%, in two sentences."""
+    cpu, gpu = machine_summary("epyc"), machine_summary("h100")
     return (
-        "{seeds} seeds, test accuracy of the averaged weights\n"
-        "epoch 10: mean {mean_10:.3f}% (95% interval {low_10:.3f} to {high_10:.3f}), "
-        "standard deviation {deviation_10:.3f}, worst {worst_10:.2f}%, best {best_10:.2f}%\n"
-        "epoch 15: mean {mean_15:.3f}% (95% interval {low_15:.3f} to {high_15:.3f}), "
-        "standard deviation {deviation_15:.3f}, worst {worst_15:.2f}%, best {best_15:.2f}%\n"
-        "99.40% or more in every epoch from 10 to 15: {always_from_10} of {seeds} seeds\n"
-        "99.40% reached within 10 epochs: {within_target_epoch} of {seeds} seeds\n"
-        "first epoch at 99.40%: median {median}, latest {latest}"
-    ).format(**summary, median=median, latest=latest)
+        f"Right after epoch 10, test accuracy is strictly above 99.40% in {cpu['above_10']} runs on a CPU "
+        f"(95% interval of that probability: {cpu['above_interval_10']}) and in {gpu['above_10']} on a GPU "
+        f"({gpu['above_interval_10']}). At least once within the first 10 epochs it is so in {cpu['within_10']} runs "
+        f"on the CPU and {gpu['within_10']} on the GPU."
+    )
 
 
-def table(summary):
-    """Return `summary` as the two rows that both READMEs have: epoch, mean, its interval, deviation, worst and best."""
-    return (
-        "| 10 | {mean_10:.3f} % | {low_10:.3f} to {high_10:.3f} "
-        "| {deviation_10:.3f} | {worst_10:.2f} % | {best_10:.2f} % |\n"
-        "| 15 | {mean_15:.3f} % | {low_15:.3f} to {high_15:.3f} "
-        "| {deviation_15:.3f} | {worst_15:.2f} % | {best_15:.2f} % |"
-    ).format(**summary)
+def machines_table():
+    """Return the table with one row per machine."""
+    lines = [
+        "| machine | seeds | mean after epoch 10 (95% interval) | above 99.40% | worst "
+        "| mean after epoch 15 (95% interval) | above 99.40% | worst |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for machine, (name, _) in MACHINES.items():
+        own = machine_summary(machine)
+        cells = (
+            f"{own[f'mean_{e}']} ({own[f'interval_{e}']}) | {own[f'above_{e}']} | {own[f'worst_{e}']}" for e in (10, 15)
+        )
+        lines.append(f"| {name} | {own['seeds']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
-def asked(summary):
-    """Return the table of what was asked of the seeds before they were run, and whether `summary` has it."""
-    n, target = summary["seeds"], 100 * utils.TARGET_ACCURACY
+def targets_table():
+    """Return the table of the four targets that were set before the runs of seeds.csv, and what they reached."""
+    runs, own = machine_runs("epyc"), machine_summary("epyc")
+    mean = stats.t_interval([run[9] for run in runs.values()])
+    worst = min(run[14] for run in runs.values())
+    always, n = int(own["always_at"].split()[0]), len(runs)
+    within = sum(max(run[:10]) >= TARGET for run in runs.values())
+    verdicts = ("missed", "met")
     rows = (
-        ("the mean after epoch 10 at 99.50 % or above", f"{summary['mean_10']:.3f} %", summary["mean_10"] >= 99.5),
         (
-            "the worst seed after epoch 15 at 99.40 % or above",
-            f"{summary['worst_15']:.2f} %",
-            summary["worst_15"] >= target,
+            "the mean after epoch 10 is 99.50% or more",
+            f"{own['mean_10']} ({own['interval_10']})",
+            "undecided" if mean.low < 99.5 < mean.high else verdicts[mean.mean >= 99.5],
+        ),
+        ("the worst seed after epoch 15 is at 99.40% or more", own["worst_15"], verdicts[worst >= TARGET]),
+        (
+            "every seed is at 99.40% or more at least once within 10 epochs",
+            f"{within} of {n} (strictly above: {own['within_10']})",
+            verdicts[within == n],
         ),
         (
-            "every seed at 99.40 % within 10 epochs",
-            f"{summary['within_target_epoch']} of {n}",
-            summary["within_target_epoch"] == n,
-        ),
-        (
-            "95 % of the seeds there in every epoch from 10 to 15",
-            f"{summary['always_from_10']} of {n}",
-            summary["always_from_10"] >= 0.95 * n,
+            "95% of the seeds are at 99.40% or more in every epoch from 10 to 15",
+            f"{own['always_at']} (strictly above: {own['always_above']})",
+            verdicts[always >= 0.95 * n],
         ),
     )
-    return "\n".join(f"| {what} | {found} | {'met' if good else 'missed'} |" for what, found, good in rows)
+    lines = [f"| {target} | {found} | {verdict} |" for target, found, verdict in rows]
+    return "\n".join(["| target | 40 seeds on the AMD EPYC | |", "|---|---|---|", *lines])
 
 
-def against(rows, others):
-    """Return the `Difference`s of `rows` less `others`, rows of the file, over the seeds that both have.
+def first_attempt():
+    """Return `summarise` for the runs with the earlier strength of augmentation (see HISTORY.md)."""
+    return summarise(accuracies(runner.read(RESULTS / "strength_seeds.csv")))
 
-    They are of "accuracy", in percentage points, and of "loss", as `study.by_seed` reads them; both intervals hold
-    together at 95 %.
+
+def untouched_mean():
+    """Return the mean after epoch 10 over the seeds 10 to 39, which no decision was based on."""
+    return f"{stats.fixed(statistics.mean(run[9] for seed, run in machine_runs('epyc').items() if seed >= 10), 3)}%"
+
+
+def held_out():
+    """Return `summarise` for the recipe trained on 50,000 of the training images, on the other 10,000."""
+    rows = [row for row in runner.read(RESULTS / "strength.csv") if row["line"] == "strength 0.5"]
+    return summarise(accuracies([row | {"test_accuracy": row["validation_accuracy"]} for row in rows]))
+
+
+def differences(rows, others):
+    """Return the `Estimate`s of `rows` minus `others`, paired by seed: "accuracy" in percentage points, and "loss".
+
+    Both are as `runner.by_seed` defines them; the two intervals hold together at 95%.
     """
-    level = paired.simultaneous(2)
+    level = stats.bonferroni_level(2)
     return {
-        metric: paired.compare(*(study.by_seed(part, "test", metric) for part in (rows, others)), level)
+        metric: stats.compare(*(runner.by_seed(part, "test", metric) for part in (rows, others)), level)
         for metric in ("accuracy", "loss")
     }
 
 
+def machine_difference(machine):
+    """Return how a machine differs from the AMD EPYC over the seeds of both, as strings: name → text.
+
+    `deviation` is the standard deviation of the difference in accuracy with its interval, `deviation_of_seeds` that of
+    two different seeds on the EPYC.
+    """
+    rows, others = (runner.read(MACHINES[name][1]) for name in (machine, "epyc"))
+    found = differences(rows, others)
+    own, base = (runner.by_seed(part, "test", "accuracy") for part in (rows, others))
+    deviation, low, high = stats.deviation_interval([own[seed] - base[seed] for seed in own if seed in base])
+    return {
+        "accuracy": found["accuracy"].format(3),
+        "loss": found["loss"].format(4),
+        "pairs": f"{found['accuracy'].n}",
+        "verdict": stats.verdict(**found),
+        "deviation": f"{deviation:.3f} ({low:.3f} to {high:.3f})",
+        "deviation_of_seeds": f"{math.sqrt(2) * statistics.stdev(base.values()):.3f}",
+    }
+
+
+# --- The figure ------------------------------------------------------------------------------------------------------
+
+
+def spread_out(values, centre=0.0, width=0.3):
+    """Return an x for each of the sorted `values`, around `centre`, so that equal values do not hide each other."""
+    return [centre + width * ((n * 0.618) % 1 - 0.5) for n in range(len(values))]
+
+
+def mark_target(axes):
+    """Draw the line of 99.4% into `axes`, whose y is an accuracy in percent."""
+    axes.axhline(TARGET, color=plots.ORANGE, linestyle="--", linewidth=1.5, label="99.4%")
+    axes.grid(axis="y", alpha=0.3)
+
+
+@plots.own_style
 def plot(runs):
-    """Return a figure of `accuracies`: every seed's curve and their mean, and the spread at epochs 10 and 15."""
-    figure, (curves, spread) = utils.canvas(1, 2, height=4.2, sharey=True, width_ratios=[3, 1])
-    epochs = range(1, 1 + len(next(iter(runs.values()))))
-    means = [statistics.mean(values) for values in zip(*runs.values(), strict=True)]
-    for number, run in enumerate(runs.values()):
-        curves.plot(epochs, run, color=utils.BLUE, linewidth=0.7, alpha=0.45, label="one seed" if number == 0 else None)
-    curves.plot(epochs, means, color="black", linewidth=2.5, label=f"mean of {len(runs)} seeds")
-    for place, epoch in enumerate((10, 15)):
-        reached = sorted(run[epoch - 1] for run in runs.values())
-        sideways = [place + 0.3 * ((n * 0.618) % 1 - 0.5) for n in range(len(reached))]  # apart, so that none is hidden
-        spread.scatter(sideways, reached, s=18, color=utils.BLUE, alpha=0.6, linewidth=0)
-        spread.plot([place - 0.3, place + 0.3], [means[epoch - 1]] * 2, color="black", linewidth=2.5)
-    for axes in (curves, spread):
-        axes.axhline(100 * utils.TARGET_ACCURACY, color=utils.ORANGE, linestyle="--", linewidth=1.2, label="99.4 %")
-        axes.grid(axis="y", alpha=0.3)
-    curves.set(xlabel="epoch", ylabel="test accuracy (%)", xticks=epochs, ylim=(98.4, 99.7))
-    spread.set(xlabel="spread at epoch", xticks=(0, 1), xticklabels=(10, 15), xlim=(-0.6, 1.6))
-    curves.legend(loc="lower right")
+    """Return a figure of `accuracies` by device, such as {"CPU": …, "GPU": …}: all curves, and epochs 10 and 15."""
+    figure, axes = plots.new_figure(
+        1, len(runs) + 1, height=4.0, sharey=True, width_ratios=[3] * len(runs) + [0.9 * len(runs)]
+    )
+    *panels, spread = axes
+    colours = dict(zip(runs, (plots.BLUE, plots.GREY), strict=False))
+    for (device, own), curves in zip(runs.items(), panels, strict=True):
+        epochs = range(1, 1 + len(next(iter(own.values()))))
+        means = [statistics.mean(values) for values in zip(*own.values(), strict=True)]
+        for number, run in enumerate(own.values()):
+            label = "one seed" if number == 0 else None
+            curves.plot(epochs, run, color=colours[device], linewidth=0.7, alpha=0.4, label=label)
+        curves.plot(epochs, means, color="black", linewidth=2.5, label="mean")
+        mark_target(curves)
+        curves.set(xlabel="epoch", xticks=epochs[::2], ylim=(98.4, 99.7), title=f"{device}: {len(own)} seeds")
+    ticks = {}
+    for place, (epoch, device) in enumerate(itertools.product((10, 15), runs)):
+        reached = sorted(run[epoch - 1] for run in runs[device].values())
+        spread.scatter(spread_out(reached, place, 0.5), reached, s=12, color=colours[device], alpha=0.6, linewidth=0)
+        spread.plot([place - 0.35, place + 0.35], [statistics.mean(reached)] * 2, color="black", linewidth=2.5)
+        ticks[place] = f"{device}\n{epoch}"
+    mark_target(spread)
+    spread.set(xlabel="device and epoch", xlim=(-0.6, len(ticks) - 0.4), title="after epochs 10 and 15")
+    spread.set_xticks(list(ticks), list(ticks.values()))
+    panels[0].set_ylabel("test accuracy (%)")
+    panels[0].legend(loc="lower right")
     return figure
 
 
 def main():
-    parser = study.parser("Train the recipe from many seeds, and keep every run.")
+    parser = runner.parser("Train the recipe from many seeds.")
     parser.add_argument("--seeds", type=int, default=40, metavar="N", help="seeds 0 to N-1 (default: 40)")
-    usual = csv_of(utils.pick_device())
-    where = f"where to keep the runs (default here: experiments/{usual.name})"
-    parser.add_argument("--csv", type=Path, default=usual, help=where)
-    parser.add_argument("--epochs", type=int, default=study.EPOCHS, help="fewer, for a quick look elsewhere")
+    default = csv_of(utils.pick_device())
+    parser.add_argument("--csv", type=Path, default=default, help=f"where to (default here: results/{default.name})")
+    parser.add_argument("--epochs", type=int, default=runner.EPOCHS, help="fewer, for a quick look elsewhere")
     options = parser.parse_args()
     if options.seeds < 2:
-        parser.error(f"--seeds is {options.seeds}; it must be at least 2, since one run has no spread")
-    if options.epochs != study.EPOCHS and options.csv.resolve() == usual:
+        parser.error(f"found --seeds {options.seeds}, expected at least 2: one run has no spread")
+    if options.epochs != runner.EPOCHS and options.csv.resolve() == default:
         parser.error(f"--epochs {options.epochs} is not the recipe; name another file with --csv")
     runs = [{"seed": seed} for seed in range(options.seeds)]
-    some = functools.partial(work, epochs=options.epochs)
-    rows = study.study(options.csv, FIELDS, NAMES, runs, some, options.jobs, options.backend, options.epochs)
-    if options.epochs == study.EPOCHS:
-        found = accuracies(rows)
-        print(tell(summarise(found)))
-        if options.csv.resolve() != CSV:
-            told = (f"{metric} {own.tell(5)}" for metric, own in against(rows, study.read(CSV)).items())
-            print(f"less that of the same seeds in {CSV.name}: {', '.join(told)}")
-        plot(found).savefig(options.csv.with_suffix(".png"))
+    train = functools.partial(train_one, epochs=options.epochs)
+    rows = runner.run_all(options.csv, COLUMNS, KEY_COLUMNS, runs, train, options.jobs, options.backend, options.epochs)
+    if options.epochs == runner.EPOCHS:
+        for name, text in summarise(accuracies(rows)).items():
+            print(f"{name:<20} {text}")
+        plot({"CPU": machine_runs("epyc"), "GPU": machine_runs("h100")}).savefig(CSV.with_suffix(".png"))
 
 
 if __name__ == "__main__":

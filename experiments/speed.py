@@ -1,111 +1,114 @@
-"""How fast does this network train, against the DataLoader baseline, the way in which most code does it? `make bench`
+"""How fast does it train, compared with the DataLoader baseline? `make exp-speed`
 
-Three variants train the same network on the same images in turns (A B C A B C …), each turn in a process of its own:
-
-    baseline            the DataLoader baseline of baseline.py, without dropout, as ours
-    baseline-reference  the same with the dropout of 0.05 that the reference has
-    ours                `utils.fit`, by ours.py
-
-A turn is start-up (imports, data ready), one epoch, evaluation of the 10,000 test images, and single images one by one.
-Each figure's median, minimum and maximum over the turns go to experiments/results/speed.csv, a row a figure, and the chart to
-experiments/results/speed.png; rows of other devices stay. `--steps 20` gives a look in a minute or two: shorter epochs, and
-nothing is written.
+The variants of timed_run.py alternate, each repetition in a process of its own; the last repetition also times a whole
+run of 15 epochs. Each figure's median, minimum, maximum and values go to results/speed.csv, the chart to
+results/speed.png; rows of other devices stay. `--steps 20` is a quick look with shorter epochs that writes nothing.
 """
 
 import argparse
-from pathlib import Path
 
+import plots
 import utils
-from experiments import runner as study
-from experiments import timing as bench
+from experiments import RESULTS, timing
 
-HERE = Path(__file__).resolve().parent
-CSV, CHART = HERE / "results" / "speed.csv", HERE / "results" / "speed.png"
-FIELDS = ("date", "device", "cores", "torch", "variant", "metric", "median", "minimum", "maximum", "turns")
-
-# What each variant's turn runs, and what the chart calls it.
-TURNS = {
-    "baseline": ("experiments.baseline", "--dropout", 0),
-    "baseline-reference": ("experiments.baseline", "--dropout", 0.05),
-    "ours": ("experiments.ours",),
-}
-LABELS = {
-    "baseline": "DataLoader baseline,\nno dropout",
-    "baseline-reference": "DataLoader baseline,\ndropout 0.05",
-    "ours": "this repository",
+CSV = RESULTS / "speed.csv"
+VARIANTS = {  # what is run, and what tables and chart call it
+    "baseline": (("baseline",), "DataLoader baseline"),
+    "baseline-dropout": (("baseline", "--dropout", 0.05), "DataLoader baseline, dropout 0.05"),
+    "ours": (("ours",), "this repository"),
 }
 
 
-def summarise(turns):
-    """Return the rows of the CSV from the figures of all turns, a dictionary from variant to a list of turns."""
-    rows = []
-    for variant, figures in turns.items():
-        columns = bench.about(device=figures[0]["device"]) | {"variant": variant}
-        rows += bench.spreads(columns, [{key: turn[key] for key in turn if key != "device"} for turn in figures])
-    return rows
+def measure(variant, images, whole_run):
+    """Return the figures of one repetition; `whole_run` adds `run_15_s`."""
+    command = ("experiments.timed_run", *VARIANTS[variant][0])
+    figures = timing.run_in_subprocess(*command, "--images", images)
+    if whole_run:
+        figures["run_15_s"] = timing.run_in_subprocess(*command, "--epochs", timing.RECIPE["epochs"])["run_s"]
+    return figures
 
 
-def print_table(turns, rows):
-    """Print the medians of `rows`, a line a metric, and how many times slower than ours the others are."""
-    print(f"\n{'metric':<14}" + "".join(f"{variant:>20}" for variant in turns))
-    for metric in dict.fromkeys(row["metric"] for row in rows):
-        values = {row["variant"]: row["median"] for row in rows if row["metric"] == metric}
-        print(f"{metric:<14}" + "".join(f"{values.get(variant, ''):>20}" for variant in turns))
-    for metric in ("step_ms", "epoch_s"):
-        for variant, values in bench.ratios(turns, metric, "ours").items():
-            if variant != "ours":
-                ratio = "{median} × ({minimum} to {maximum})".format(**bench.spread(values, digits=3))
-                print(f"{metric} of {variant} against ours, turn by turn: {ratio}")
+def medians(device, rows=None):
+    """Return (variant, metric) → median on one device in speed.csv, with `step_minimum` and `step_maximum`."""
+    found = {}
+    for row in timing.read(CSV) if rows is None else rows:
+        if row["device"] == device:
+            found[row["variant"], row["metric"]] = float(row["median"])
+            if row["metric"] == "step_ms":
+                found[row["variant"], "step_minimum"] = float(row["minimum"])
+                found[row["variant"], "step_maximum"] = float(row["maximum"])
+    return found
 
 
-def write_csv(rows):
-    """Write `rows` to experiments/results/speed.csv, in place of the rows of the same device only."""
-    others = [row for row in study.read(CSV) if row["device"] != rows[0]["device"]] if CSV.exists() else []
-    bench.write_rows(CSV, others + rows)
+def table(device):
+    """Return the table of one device in speed.csv: medians, and the range of the training step."""
+    found = medians(device)
+    ours = found["ours", "step_ms"]
+    lines = [
+        "| | training step | of it waiting for data | epoch | evaluation | start-up | peak memory | step ÷ ours |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for variant, (_, name) in VARIANTS.items():
+        own = {metric: median for (other, metric), median in found.items() if other == variant}
+        step = "{step_ms:.1f} ms ({step_minimum:.1f} to {step_maximum:.1f}) | {data_ms:.1f} ms"
+        others = "{epoch_s:.1f} s | {evaluate_s:.2f} s | {startup_s:.1f} s | {peak_mb:,.0f} MB"
+        lines.append(f"| {name} | {step} | {others} | {own['step_ms'] / ours:.1f} |".format(**own))
+    return "\n".join(lines)
 
 
+def figures(device):
+    """Return medians on one device as text, such as {"ours_epoch_s": "10.9"}, and ours of 15 epochs in minutes."""
+    found = medians(device)
+    texts = {
+        f"{variant}_{metric}": f"{median:.3g}" if median < 1000 else f"{median:,.0f}"
+        for (variant, metric), median in found.items()
+    }
+    return texts | {"ours_minutes": f"{found['ours', 'run_15_s'] / 60:.1f}"}
+
+
+@plots.own_style
 def plot(rows):
-    """Return a bar chart of the milliseconds a step, one panel a device, with the spread over the turns."""
+    """Return a bar chart of the milliseconds per step, one panel per device, with the range over the repetitions."""
     devices = list(dict.fromkeys(row["device"] for row in rows))
-    figure, panels = utils.canvas(len(devices), 1, height=2.4 * len(devices), squeeze=False)
+    figure, panels = plots.new_figure(len(devices), 1, height=2.2 * len(devices), squeeze=False)
     for axes, device in zip(panels.flat, devices, strict=True):
-        figures = {(row["variant"], row["metric"]): row for row in rows if row["device"] == device}
-        for place, variant in enumerate(TURNS):
-            step, data = figures[variant, "step_ms"], figures[variant, "data_ms"]
-            middle, low, high = (float(step[key]) for key in ("median", "minimum", "maximum"))
-            waiting = float(data["median"])
-            axes.barh(place, waiting, color=utils.ORANGE, label="data" if place == 0 else None)
-            axes.barh(place, middle - waiting, left=waiting, color=utils.BLUE, label="compute" if place == 0 else None)
+        found = medians(device, rows)
+        for place, variant in enumerate(VARIANTS):
+            names = ("step_ms", "data_ms", "step_minimum", "step_maximum")
+            middle, data, low, high = (found[variant, name] for name in names)
+            labels = ("waiting for data", "the rest") if place == 0 else (None, None)
+            axes.barh(place, data, color=plots.ORANGE, label=labels[0])
+            axes.barh(place, middle - data, left=data, color=plots.BLUE, label=labels[1])
             axes.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=4)
             axes.annotate(f"{middle:.1f} ms", (high, place), (8, 0), textcoords="offset points", va="center")
-        title = f"{device}, {step['cores']} cores: median of {step['turns']} turns, and their range"
-        axes.set(xlabel=f"milliseconds per training step of {bench.RECIPE['batch_size']} images", title=title)
-        axes.set(yticks=range(len(TURNS)), yticklabels=[LABELS[variant] for variant in TURNS])
-        axes.margins(x=0.16)  # room for the figures
+        title = f"{device}: median and range of three repetitions"
+        axes.set(xlabel=f"milliseconds per training step of {timing.RECIPE['batch_size']} images", title=title)
+        axes.set(yticks=range(len(VARIANTS)), yticklabels=[name.replace(", ", ",\n") for _, name in VARIANTS.values()])
+        axes.margins(x=0.16)  # room for the numbers
         axes.invert_yaxis()
         axes.legend(loc="lower right")
     return figure
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Time our training against the DataLoader baseline, in turns.")
-    parser.add_argument("--turns", type=int, default=3, help="turns of each variant (default: 3)")
-    parser.add_argument("--steps", type=int, default=0, help="steps an epoch, for a quick look (default: all 469)")
+    parser = argparse.ArgumentParser(description="Time our training and the DataLoader baseline, alternating.")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each variant (default: 3)")
+    parser.add_argument("--steps", type=int, help="steps per epoch, for a quick look (default: all 469)")
     options = parser.parse_args()
-    images = options.steps * bench.RECIPE["batch_size"] or 60_000
+    images = options.steps * timing.RECIPE["batch_size"] if options.steps else 60_000
 
-    def command(variant, number):
-        # A whole run takes long on a CPU, so only the last turn of ours makes one.
-        whole_run = not options.steps and variant == "ours" and number == options.turns
-        return *TURNS[variant], "--images", images, *["--whole-run"] * whole_run
+    def repetition(variant, number):
+        return measure(variant, images, not options.steps and number == options.repetitions)
 
-    turns = bench.take_turns(TURNS, options.turns, command)
-    rows = summarise(turns)
-    print_table(turns, rows)
+    figures = timing.interleave(VARIANTS, options.repetitions, repetition)
+    rows = []
+    for variant, own in figures.items():
+        rows += timing.summary_rows(timing.machine_info(utils.pick_device()) | {"variant": variant}, own)
+    for row in rows:
+        print("{variant:<18} {metric:<14} {median:>9} ({minimum} to {maximum})".format(**row))
     if not options.steps:
-        write_csv(rows)
-        plot(study.read(CSV)).savefig(CHART)
-        print(f"\nWritten: {CSV.relative_to(study.ROOT)} and {CHART.relative_to(study.ROOT)}")
+        timing.replace_rows(CSV, rows)
+        plot(timing.read(CSV)).savefig(CSV.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -1,64 +1,102 @@
-"""Differences between two ways of training, paired by seed: their intervals, corrected p-values, and a forest plot.
+"""Means, paired differences and counts with their intervals, corrected p-values, and a forest plot.
 
-Two runs from one seed begin with the same weights and see the images in the same order, so what a seed does to both of
-them falls out of their difference. The interval is Student's; several are made simultaneous by Bonferroni's level, and
-their p-values are corrected by Holm's method ("A simple sequentially rejective multiple test procedure", 1979).
+Two runs with the same seed start with the same weights and see the images in the same order, so that what the seed does
+to both cancels in their difference. Intervals of means are Student's. Several are made simultaneous by Bonferroni's
+correction, and their p-values are corrected by Holm's method ("A simple sequentially rejective multiple test
+procedure", 1979).
 """
 
 import math
 import statistics
 from typing import NamedTuple
 
+import numpy as np
 from scipy import stats
 
-import utils
+import plots
 
-NOTHING = "no difference was found"
+NO_DIFFERENCE = "no significant difference"
 
 
-class Difference(NamedTuple):
-    """The mean of the paired differences, its interval, the uncorrected two-sided p-value, and how many pairs."""
+def fixed(value, digits, sign=""):
+    """Return `value` with `digits` decimals, halves rounded away from zero: 99.4515 → "99.452"."""
+    return f"{value + math.copysign(1e-9, value):{sign}.{digits}f}"
+
+
+class Estimate(NamedTuple):
+    """A mean, its interval, the two-sided p-value against zero (not corrected), and how many values it is made of."""
 
     mean: float
     low: float
     high: float
     p: float
-    pairs: int
+    n: int
 
     @property
-    def is_shown(self):
-        """Whether the interval leaves zero out."""
+    def excludes_zero(self):
         return self.low > 0 or self.high < 0
 
-    def tell(self, digits):
-        """Return the mean and, in parentheses, its interval, with so many digits behind the point."""
-        return f"{self.mean:+.{digits}f} ({self.low:+.{digits}f} to {self.high:+.{digits}f})"
+    def format(self, digits):
+        """Return the signed mean and, in parentheses, its interval, to `digits` decimals."""
+        mean, low, high = (fixed(value, digits, "+") for value in self[:3])
+        return f"{mean} ({low} to {high})"
+
+    def percent(self):
+        """Return a mean in percent and, in parentheses, its interval."""
+        mean, low, high = (fixed(value, 3) for value in self[:3])
+        return f"{mean}% ({low} to {high})"
 
 
-def mean(values, level=0.95):
-    """Return the `Difference` of the mean of `values`, two numbers or more, to zero, with its interval at `level`."""
-    middle, freedom = statistics.mean(values), len(values) - 1
+def t_interval(values, level=0.95):
+    """Return the `Estimate` of the mean of `values`, two numbers or more, with its interval at `level`."""
+    mean, freedom = statistics.mean(values), len(values) - 1
     error = statistics.stdev(values) / math.sqrt(len(values))
-    half = error * stats.t.ppf((1 + level) / 2, freedom)
-    p = 2 * stats.t.sf(abs(middle) / error, freedom) if error else float(middle == 0)
-    return Difference(middle, middle - half, middle + half, float(p), len(values))
+    half = error * float(stats.t.ppf((1 + level) / 2, freedom))
+    p = 2 * stats.t.sf(abs(mean) / error, freedom) if error else float(mean == 0)
+    return Estimate(mean, mean - half, mean + half, float(p), len(values))
 
 
 def compare(values, base, level=0.95):
-    """Return the `Difference` of `values` less `base`, dictionaries from seed to a number, over the seeds of both."""
+    """Return the `Estimate` of `values` minus `base`, dictionaries from seed to a number, over the seeds in both."""
     differences = [values[seed] - base[seed] for seed in sorted(values) if seed in base]
     if len(differences) < 2:
-        raise ValueError(f"{len(differences)} seeds have both values; a difference needs two or more")
-    return mean(differences, level)
+        raise ValueError(f"found {len(differences)} seeds in both; a paired difference needs at least 2")
+    return t_interval(differences, level)
 
 
-def simultaneous(m, level=0.95):
-    """Return the level that each of `m` intervals needs so that all of them hold together with `level` (Bonferroni)."""
+def deviation_interval(values, level=0.95):
+    """Return the standard deviation of `values` and its interval (chi-squared)."""
+    deviation, freedom = statistics.stdev(values), len(values) - 1
+    ends = (float(stats.chi2.ppf(q, freedom)) for q in ((1 + level) / 2, (1 - level) / 2))
+    return deviation, *(deviation * math.sqrt(freedom / end) for end in ends)
+
+
+def count_interval(count, n, level=0.95):
+    """Return the interval of a probability of which `count` of `n` trials succeeded (Clopper and Pearson, 1934)."""
+    interval = stats.binomtest(count, n).proportion_ci(level, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def poisson_binomial_p(count, probabilities):
+    """Return the two-sided p-value of `count` successes in independent trials with the given `probabilities`.
+
+    It is the probability of all counts that are no more likely than `count`, as in the exact binomial test.
+    """
+    chance = np.zeros(len(probabilities) + 1)  # of 0, 1, … successes
+    chance[0] = 1
+    for p in probabilities:
+        chance[1:] = chance[1:] * (1 - p) + chance[:-1] * p
+        chance[0] *= 1 - p
+    return float(chance[chance <= chance[count] * (1 + 1e-9)].sum())
+
+
+def bonferroni_level(m, level=0.95):
+    """Return the level that each of `m` intervals needs so that all hold together with `level`."""
     return 1 - (1 - level) / m
 
 
 def holm(p_values):
-    """Return `p_values`, a list, corrected for their number by Holm's method, in the same order."""
+    """Return the list `p_values`, corrected for its length by Holm's method, in the same order."""
     corrected, worst = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
@@ -67,43 +105,46 @@ def holm(p_values):
 
 
 def verdict(accuracy, loss):
-    """Return in words what two `Difference`s show: which leaves zero out, and to which side."""
-    shown = {name: own for name, own in (("accuracy", accuracy), ("loss", loss)) if own.is_shown}
-    return ", ".join(f"{name} {'higher' if own.mean > 0 else 'lower'}" for name, own in shown.items()) or NOTHING
+    """Return in words which of two `Estimate`s of differences exclude zero, and on which side."""
+    significant = {name: own for name, own in (("accuracy", accuracy), ("loss", loss)) if own.excludes_zero}
+    return ", ".join(f"{name} {'higher' if own.mean > 0 else 'lower'}" for name, own in significant.items()) or (
+        NO_DIFFERENCE
+    )
 
 
-def tell(found):
-    """Return `Difference`s, metric → line → difference, as a table in Markdown: mean (interval), Holm's p, verdict.
+def table(found):
+    """Return differences, metric → configuration → `Estimate`, as a Markdown table.
 
     The metrics are "accuracy", in percentage points, and "loss", in nats. The p-values are corrected over all of them.
     """
     corrected = iter(holm([own.p for metric in ("accuracy", "loss") for own in found[metric].values()]))
     p_values = {metric: [next(corrected) for _ in found[metric]] for metric in ("accuracy", "loss")}
-    lines = []
-    for place, (line, accuracy) in enumerate(found["accuracy"].items()):
-        loss = found["loss"][line]
+    lines = ["| change | accuracy (interval) | p | loss (interval) | p | result |", "|---|---|---|---|---|---|"]
+    for place, (name, accuracy) in enumerate(found["accuracy"].items()):
+        loss = found["loss"][name]
         lines.append(
-            f"| {line} | {accuracy.tell(3)} | {p_values['accuracy'][place]:.4f} "
-            f"| {loss.tell(5)} | {p_values['loss'][place]:.4f} | {verdict(accuracy, loss)} |"
+            f"| {name} | {accuracy.format(3)} | {p_values['accuracy'][place]:.4f} "
+            f"| {loss.format(5)} | {p_values['loss'][place]:.4f} | {verdict(accuracy, loss)} |"
         )
     return "\n".join(lines)
 
 
-def forest(panels):
-    """Return a forest plot: a panel for each label in `panels`, which maps it to a dictionary line → `Difference`.
+@plots.own_style
+def forest_plot(panels):
+    """Return a forest plot with one panel per label in `panels`, label → configuration → `Estimate`.
 
-    Every line of a panel has its mean and interval, in orange where the interval leaves zero out; zero is marked.
+    An interval that excludes zero is orange and has a filled mark.
     """
-    lines = list(next(iter(panels.values())))
-    figure, axes = utils.canvas(1, len(panels), height=1.2 + 0.42 * len(lines), sharey=True, squeeze=False)
+    names = list(next(iter(panels.values())))
+    figure, axes = plots.new_figure(1, len(panels), height=1.2 + 0.42 * len(names), sharey=True, squeeze=False)
     for cell, (label, found) in zip(axes[0], panels.items(), strict=True):
-        for place, difference in enumerate(found.values()):
-            colour = utils.ORANGE if difference.is_shown else utils.BLUE
-            lengths = [[difference.mean - difference.low], [difference.high - difference.mean]]
-            cell.errorbar(difference.mean, place, xerr=lengths, fmt="s", color=colour, capsize=4)
+        for place, own in enumerate(found.values()):
+            colour, fill = (plots.ORANGE, "full") if own.excludes_zero else (plots.BLUE, "none")
+            lengths = [[own.mean - own.low], [own.high - own.mean]]
+            cell.errorbar(own.mean, place, xerr=lengths, fmt="s", color=colour, fillstyle=fill, capsize=4)
         cell.axvline(0, color="black", linewidth=1)
-        cell.set(xlabel=label, yticks=range(len(lines)), yticklabels=lines)
+        cell.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
         cell.locator_params(axis="x", nbins=6)
         cell.grid(axis="x", alpha=0.3)
-    axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
+    axes[0][0].set_ylim(len(names) - 0.5, -0.5)
     return figure

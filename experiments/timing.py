@@ -1,7 +1,7 @@
-"""What the measurements share: turns of child processes, what is worked out from them, and the files they go to.
+"""Shared by everything that is timed: child processes, summaries of their repetitions, and the CSV files.
 
-A machine's speed differs from minute to minute. So variants are measured in turns (A B C A B C …), each turn in a
-process of its own, and compared turn by turn.
+A machine's speed differs from minute to minute. So variants alternate (A B C A B C …), each repetition in a process of
+its own, and ratios are taken within a repetition.
 """
 
 import contextlib
@@ -16,19 +16,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import torch
 
 import utils
-from experiments.runner import ROOT
-from training.trainer import Trainer
-
-# --- What is measured: the recipe as it stands -----------------------------------------------------------------------
+from experiments import ROOT
+from training.state import TrainState
 
 
 def defaults(function):
-    """Return the arguments of `function` that have a default, a dictionary from name to default."""
+    """Return the default arguments of `function`, a dictionary from name to value."""
     parameters = inspect.signature(function).parameters.items()
     return {name: p.default for name, p in parameters if p.default is not p.empty}
 
@@ -36,62 +33,123 @@ def defaults(function):
 RECIPE = defaults(utils.fit)
 
 
-def make_trainer(model, split, steps):
-    """Return a `Trainer` of `model` on `split` that follows the recipe over `steps` steps."""
-    pieces = {name: RECIPE[name] for name in ("batch_size", "optimizers", "lr", "averaging")}
-    return Trainer(model, split, RECIPE["schedule"](steps), **pieces)
+def make_state(model, split, steps, **options):
+    """Return the `TrainState` of `model` on `split` that follows the recipe for `steps` steps."""
+    recipe = {name: RECIPE[name] for name in ("batch_size", "make_optimizers", "lr", "ema_decay")}
+    return TrainState(model, split, RECIPE["schedule"](steps), utils.train_step, **recipe, **options)
 
 
-# --- In the process that takes a turn --------------------------------------------------------------------------------
+# --- In a timed process ----------------------------------------------------------------------------------------------
 
-# When the turn's process was started, in seconds since 1970: its parent says so. By hand it counts from here.
-STARTED = float(os.environ.get("TURN_STARTED", time.time()))
+# When this process was started, in seconds since 1970, if `run_in_subprocess` started it; else now.
+STARTED = float(os.environ.get("PROCESS_STARTED", time.time()))
 
 
-def since_start():
-    """Return how long ago this turn was started, in seconds: the interpreter's start and all imports count."""
+def seconds_since_start():
+    """Return how long ago this process was started: the interpreter's start and all imports count."""
     return time.time() - STARTED
 
 
+def synchronize():
+    """Wait for the accelerator, if there is one."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
 def median_seconds(function, times):
-    """Return the median time of `times` calls of `function`, in seconds, the device's work included."""
+    """Return the median time of `times` calls of `function`, in seconds, including what they start on a device."""
     seconds = []
     for _ in range(times):
         start = time.perf_counter()
         function()
-        if torch.accelerator.is_available():
-            torch.accelerator.synchronize()
+        synchronize()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
 
 def page_faults():
-    """Return how many page faults this process had that needed no disk. Not on Windows."""
-    import resource  # which Windows has not: no figures there, but this file can be imported
+    """Return how many page faults this process has had that needed no disk. Not on Windows."""
+    import resource  # does not exist on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def peak_mb(device):
-    """Return the most memory this process held, in MB: the device's on CUDA, else its resident memory.
+    """Return the peak memory of this process in MB: the device's on CUDA, else resident memory. Not on Windows.
 
-    Child processes, such as the workers of a DataLoader, are not counted. Not on Windows.
+    Child processes, such as the workers of a DataLoader, are not counted.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     import resource
 
-    unit = 1 if platform.system() == "Darwin" else 1024  # getrusage counts bytes on macOS and kilobytes elsewhere
+    unit = 1 if platform.system() == "Darwin" else 1024  # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
+# --- Repetitions -----------------------------------------------------------------------------------------------------
+
+
+def run_in_subprocess(module, *arguments):
+    """Run `python -m module arguments` in a process of its own; return the JSON on the last line it prints.
+
+    If it fails, exit with its error output.
+    """
+    command = [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
+    environment = os.environ | {"PROCESS_STARTED": str(time.time())}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command[1:])} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def interleave(variants, repetitions, measure):
+    """Measure the variants in alternation; return variant → a list with the figures of each repetition.
+
+    `measure(variant, number)`, with `number` counting from 1, returns a dictionary from metric to value.
+    """
+    figures = {variant: [] for variant in variants}
+    for number in range(1, repetitions + 1):
+        for variant in variants:
+            figures[variant].append(measure(variant, number))
+            print(f"{number}, {variant}: {figures[variant][-1]}", flush=True)
+    return figures
+
+
+def ratios(figures, metric, base):
+    """Return variant → the ratio of `metric` to that of the variant `base` in the same repetition, a list."""
+    return {
+        variant: [own[metric] / other[metric] for own, other in zip(repetitions, figures[base], strict=True)]
+        for variant, repetitions in figures.items()
+    }
+
+
+def summary(values):
+    """Return the columns median, minimum, maximum, repetitions and values (in order) for a list of numbers."""
+    numbers = [f"{value:.5g}" for value in (statistics.median(values), min(values), max(values))]
+    columns = dict(zip(("median", "minimum", "maximum"), numbers, strict=True))
+    return columns | {"repetitions": len(values), "values": " ".join(f"{value:.5g}" for value in values)}
+
+
+def summary_rows(columns, figures):
+    """Return one row per metric: `columns`, and the metric's `summary` over the repetitions that have it."""
+    metrics = dict.fromkeys(metric for repetition in figures for metric in repetition)
+    return [
+        columns | {"metric": metric} | summary([repetition[metric] for repetition in figures if metric in repetition])
+        for metric in metrics
+    ]
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
 def device_name(device):
-    """Return what `device` is, with the name that the system gives it: "cpu AMD EPYC"."""
+    """Return the device's type and its name, such as "cpu AMD EPYC"."""
     return f"{device.type} {torch.cuda.get_device_name() if device.type == 'cuda' else processor()}"
 
 
 def processor():
-    """Return the processor's name as the system tells it."""
+    """Return the processor's name as the system reports it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -99,87 +157,27 @@ def processor():
     return platform.processor() or platform.machine()
 
 
-@contextlib.contextmanager
-def patched(patches):
-    """Have other things stand in their places within this context: each of `patches` is an object, a name, a value."""
-    with contextlib.ExitStack() as stack:
-        for patch in patches:
-            stack.enter_context(mock.patch.object(*patch))
-        yield
+def machine_info(device):
+    """Return the columns that say when and on what something was measured."""
+    today, torch_version = datetime.date.today().isoformat(), torch.__version__
+    return {"date": today, "device": device_name(device), "cores": os.cpu_count(), "torch": torch_version}
 
 
-# --- All turns -------------------------------------------------------------------------------------------------------
-
-
-def run_turn(module, *arguments, threads=None):
-    """Run `python -m module arguments` as a process of its own; return the JSON on the last line it prints.
-
-    torch has as many `threads` there, or by default as it takes. Ends this program, with what the process had to say,
-    where it fails.
-    """
-    command = [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
-    environment = os.environ | {"TURN_STARTED": str(time.time())}
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command[1:])} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def take_turns(variants, turns, command):
-    """Measure each of `variants` in turns; return a dictionary from variant to its figures, one dictionary a turn.
-
-    `command(variant, number)` returns module and arguments for `run_turn`, where `number` counts from 1. The figures
-    include `step_ms`, which is printed as it comes.
-    """
-    figures = {variant: [] for variant in variants}
-    for number in range(1, turns + 1):
-        for variant in variants:
-            figures[variant].append(run_turn(*command(variant, number)))
-            print(f"turn {number}, {variant}: {figures[variant][-1]['step_ms']:.1f} ms a step", flush=True)
-    return figures
-
-
-def ratios(figures, metric, base):
-    """Return the turns' ratios of `metric` to that of the variant `base` in the same turn: variant → a list."""
-    return {
-        variant: [own[metric] / other[metric] for own, other in zip(turns, figures[base], strict=True)]
-        for variant, turns in figures.items()
-    }
-
-
-def spread(values, digits=5):
-    """Return the columns median, minimum, maximum and turns for `values`, rounded to `digits` figures."""
-    numbers = (f"{value:.{digits}g}" for value in (statistics.median(values), min(values), max(values)))
-    return dict(zip(("median", "minimum", "maximum"), numbers, strict=True)) | {"turns": len(values)}
-
-
-def spreads(columns, figures, digits=5):
-    """Return a row a metric: `columns`, and the metric's spread over those of the turns in `figures` that have it."""
-    metrics = dict.fromkeys(metric for turn in figures for metric in turn)
-    return [
-        columns | {"metric": metric} | spread([turn[metric] for turn in figures if metric in turn], digits)
-        for metric in metrics
-    ]
-
-
-# --- The file --------------------------------------------------------------------------------------------------------
-
-
-def about(**device):
-    """Return the columns that say when and with what was measured; `device="…"` adds that one."""
-    return {"date": datetime.date.today().isoformat(), **device, "cores": os.cpu_count(), "torch": torch.__version__}
+def read(path):
+    """Return the rows of the CSV file `path`, dictionaries of strings."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def write_rows(path, rows):
-    """Write `rows`, dictionaries with the same columns, to `path` as CSV."""
+    """Write `rows`, dictionaries with the same keys, to `path` as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def write_row(path, row):
-    """Write `row`, a dictionary, to `path` as CSV: the columns' names and one line."""
-    write_rows(path, [row])
+def replace_rows(path, rows):
+    """Write `rows`, all of one device, to the CSV file `path` in place of the rows it has of that device."""
+    others = [row for row in read(path) if row["device"] != rows[0]["device"]] if path.exists() else []
+    write_rows(path, others + rows)

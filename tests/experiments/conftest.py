@@ -1,4 +1,4 @@
-"""A study in a hurry: what all its tests share."""
+"""Shared by the tests of the experiments: small data in place of all of MNIST."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ import utils
 
 @pytest.fixture
 def few(small, monkeypatch):
-    """The small splits in place of all of MNIST; as many threads afterwards as before."""
+    """Let `load_mnist` return the small splits; afterwards, torch has as many threads as before."""
     threads = torch.get_num_threads()
     monkeypatch.setattr(utils, "load_mnist", lambda *_: small)
     yield small

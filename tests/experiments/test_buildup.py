@@ -1,4 +1,4 @@
-"""The way from plain SGD to the recipe: one change a line, each line compared with the one above."""
+"""buildup.py: one change per configuration, each compared with the one before."""
 
 import functools
 import inspect
@@ -8,11 +8,9 @@ import pytest
 import torch
 
 import utils
-from experiments import buildup as ablation
-from experiments import runner as study
+from experiments import buildup, runner
 
-SEEDS = range(3)
-VALUES = {  # training → accuracies of the weights being trained, and of their average
+VALUES = {  # runs → accuracy of the live weights, and of the EMA weights
     "constant": (99.0, 99.1),
     "scheduled": (99.2, 99.3),
     "higher": (99.3, 99.4),
@@ -20,66 +18,69 @@ VALUES = {  # training → accuracies of the weights being trained, and of their
 }
 
 
-def rows(line, current, averaged, seeds=SEEDS):
-    """Return the rows of `line`: both accuracies rise by 0.01 a seed, and losses are a hundredth of the errors."""
+def rows(name, live, ema, seeds=range(3)):
+    """Return the rows of a configuration, whose accuracies rise by 0.01 per seed; losses are a hundredth of errors."""
     return [
-        {
-            "line": line,
-            "seed": str(seed),
-            "epoch": str(epoch),
-            **{
-                f"{weights}_{metric}": str(value)
-                for weights, reached in (("current", current), ("test", averaged))
-                for metric, value in (
-                    ("accuracy", reached + seed / 100 if epoch >= 10 else 90),
-                    ("loss", (100 - reached - seed / 100) / 100 if epoch == 15 else 1),
-                )
-            },
-        }
+        {"configuration": name, "seed": str(seed), "epoch": str(epoch)}
+        | {f"{key}_accuracy": str(a + seed / 100) for key, a in (("live", live), ("test", ema))}
+        | {f"{key}_loss": str((100 - a - seed / 100) / 100) for key, a in (("live", live), ("test", ema))}
         for seed in seeds
-        for epoch in range(1, 16)
+        for epoch in range(10, 16)
     ]
 
 
-ROWS = [row for line, (current, averaged) in VALUES.items() for row in rows(line, current, averaged)]
-RECIPE = rows("", 99.0, 99.7)
-
-
-def test_each_line_changes_one_thing():
-    """SGD in Muon's place comes with its own rate, since theirs are of different kinds: those two go together."""
+def test_recipes_change_one_thing_at_a_time():
+    """SGD in place of Muon comes with its own learning rate: those two change together."""
     defaults = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
     whole = [
-        {name: defaults[name] for name in ("optimizers", "lr", "schedule", "augment")} | pieces
-        for pieces in [*ablation.trainings(0.01).values(), {}]
+        {name: defaults[name] for name in ("make_optimizers", "lr", "schedule", "augment")} | changes
+        for changes in [*buildup.recipes(0.01).values(), {}]
     ]
-    changes = [{name for name in line if line[name] != above[name]} for above, line in itertools.pairwise(whole)]
-    assert changes == [{"schedule"}, {"lr"}, {"augment"}, {"optimizers", "lr"}]
-    assert [pieces["lr"] for pieces in whole] == pytest.approx([0.01, 0.01, 0.03, 0.03, 0.15])
-    (optimizer,) = ablation.sgd(torch.nn.Linear(2, 2), 0.01)
-    assert optimizer.param_groups[0]["weight_decay"] == 0
+    changes = [{name for name in own if own[name] != before[name]} for before, own in itertools.pairwise(whole)]
+    assert changes == [{"schedule"}, {"lr"}, {"augment"}, {"make_optimizers", "lr"}]
 
 
-@pytest.mark.parametrize("name", ablation.trainings(0.01))
-def test_every_training_runs_and_is_read_with_both_weights(few, name, monkeypatch):
-    monkeypatch.setattr(study, "train", functools.partial(study.train, epochs=1))
-    (row,) = ablation.work({"line": name, "seed": 0}, rate=0.01)
-    assert {*row, *ablation.NAMES} == set(ablation.FIELDS)
-    assert all(float(row[column]) > 0 for column in study.CURRENT)
+@pytest.mark.parametrize("name", buildup.recipes(0.01))
+def test_train_one_evaluates_both_weights(few, name, monkeypatch):
+    monkeypatch.setattr(runner, "train", functools.partial(runner.train, epochs=1))
+    (row,) = buildup.train_one({"configuration": name, "seed": 0}, rate=0.01)
+    assert {*row, *buildup.KEY_COLUMNS} == set(buildup.COLUMNS)
 
 
-def test_the_rate_is_the_best_by_the_weights_being_trained_late_and_over_the_tuning_seeds():
-    found = rows("constant 0.005", 99.1, 99.9, range(100, 103))
-    found += rows("constant 0.015", 99.2, 99.3, range(100, 103))
-    found += rows("constant 0.05", 99.1, 99.4, range(100, 103)) + rows("constant 0.05", 99.9, 99.9)
-    assert ablation.best_rate(found) == 0.015
+class Forbidden:
+    """Raises if anything is read from it."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(f"the test set's {name} was read")
+
+    def __iter__(self):
+        raise AssertionError("the test set was read")
 
 
-def test_each_line_is_compared_with_the_one_above():
-    readings = ablation.readings(ROWS, RECIPE, "accuracy")
-    assert [values[1] for values in readings.values()] == pytest.approx([99.01, 99.21, 99.31, 99.41, 99.51, 99.71])
-    found = ablation.comparisons(ROWS, RECIPE)
-    assert list(found["accuracy"]) == list(ablation.LINES)[1:]
-    assert [own.mean for own in found["accuracy"].values()] == pytest.approx([0.2, 0.1, 0.1, 0.1, 0.2])
-    assert [own.mean for own in found["loss"].values()] == pytest.approx([-0.002, -0.001, -0.001, -0.001, -0.002])
-    figure = ablation.plot(found)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(ablation.LINES)[1:]
+def test_the_rate_is_chosen_without_the_test_set(few, monkeypatch):
+    monkeypatch.setattr(utils, "load_mnist", lambda *_: (few[0], Forbidden()))
+    monkeypatch.setattr(runner, "train", functools.partial(runner.train, epochs=1))
+    fit, seen = utils.fit, []
+    monkeypatch.setattr(
+        utils, "fit", lambda model, *splits, **recipe: seen.append(splits) or fit(model, *splits, **recipe)
+    )
+    (row,) = buildup.train_at_rate({"configuration": "constant 0.005", "seed": 0})
+    assert {*row, *buildup.KEY_COLUMNS} == set(buildup.RATES_COLUMNS)
+    ((training, held_out),) = seen
+    together = torch.cat([training.images, held_out.images]).flatten(1).sum(dim=1).sort().values
+    assert torch.equal(together, few[0].images.flatten(1).sum(dim=1).sort().values)
+
+
+def test_best_rate_is_that_of_the_live_weights():
+    found = rows("constant 0.005", 99.1, 99.9) + rows("constant 0.015", 99.2, 99.3) + rows("constant 0.05", 99.1, 99.4)
+    assert buildup.best_rate(found) == 0.015
+
+
+def test_comparisons_are_with_the_configuration_before():
+    own = [row for name, (live, ema) in VALUES.items() for row in rows(name, live, ema)]
+    found = buildup.comparisons(own, rows("", 99.0, 99.7))
+    assert list(found["accuracy"]) == list(buildup.CONFIGURATIONS)[1:]
+    assert [estimate.mean for estimate in found["accuracy"].values()] == pytest.approx([0.2, 0.1, 0.1, 0.1, 0.2])
+    assert [estimate.mean for estimate in found["loss"].values()] == pytest.approx(
+        [-0.002, -0.001, -0.001, -0.001, -0.002]
+    )

@@ -1,0 +1,122 @@
+"""Write the numbers that were measured into the texts: READMEs and the notebook's Markdown cells. `make report`
+
+A text marks regions, whose contents come from the functions in `REGIONS`:
+
+    After epoch 10, the mean is <!-- epyc.mean_10 -->99.502%<!-- /epyc.mean_10 -->.
+
+    <!-- seeds -->
+    a table
+    <!-- /seeds -->
+
+A region that begins on the line of its opening marker stays on that line; a marker on a line of its own encloses a
+paragraph or a table.
+"""
+
+import importlib
+import json
+import re
+
+from experiments import ROOT
+
+TEXTS = ("README.md", "experiments/README.md", "reader/README.md", "web/README.md", "MNIST_6k.ipynb")
+MARKER = re.compile(r"<!-- (/?[\w.-]+) -->")
+
+
+def lazily(path, *arguments):
+    """Return a function that calls experiments.`path` with `arguments`, and imports the module only then."""
+    module, function = path.split(".")
+    return lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments)
+
+
+EPYC, XEON, H100 = "cpu AMD EPYC", "cpu Intel(R) Xeon(R) Processor", "cuda NVIDIA H100 80GB HBM3"
+
+REGIONS = {
+    # Sentences, paragraphs and tables
+    "headline": lazily("seeds.headline"),
+    "seeds": lazily("seeds.machines_table"),
+    "targets": lazily("seeds.targets_table"),
+    "untouched_mean": lazily("seeds.untouched_mean"),
+    "schedules": lazily("schedule_length.table"),
+    "recommended_epochs": lazily("schedule_length.recommended"),
+    "other_networks": lazily("other_networks.table"),
+    "other_networks_check": lazily("other_networks.check_table"),
+    "buildup": lazily("buildup.table"),
+    "calibration": lazily("calibration.table"),
+    "calibration_sentence": lazily("calibration.sentence"),
+    "time_to_accuracy": lazily("time_to_accuracy.table"),
+    "time_to_accuracy_ratio": lazily("time_to_accuracy.ratio"),
+    "baseline_schedules": lazily("time_to_accuracy.baseline_table"),
+    "speed_cpu": lazily("speed.table", EPYC),
+    "speed_gpu": lazily("speed.table", H100),
+    "speedups_cpu": lazily("speedups.table", XEON),
+    "speedups_gpu": lazily("speedups.table", H100),
+    # Single figures, by a second name: epyc.mean_10
+    "epyc": lazily("seeds.machine_summary", "epyc"),
+    "xeon": lazily("seeds.machine_summary", "xeon"),
+    "h100": lazily("seeds.machine_summary", "h100"),
+    "first_attempt": lazily("seeds.first_attempt"),
+    "held_out": lazily("seeds.held_out"),
+    "xeon_minus_epyc": lazily("seeds.machine_difference", "xeon"),
+    "h100_minus_epyc": lazily("seeds.machine_difference", "h100"),
+    "epyc_epochs": lazily("schedule_length.estimates", "epyc"),
+    "h100_epochs": lazily("schedule_length.estimates", "h100"),
+    "network": lazily("other_networks.means"),
+    "buildup_mean": lazily("buildup.ends"),
+    "labels": lazily("calibration.label_errors"),
+    "h100_seconds": lazily("time_to_accuracy.gpu_seconds"),
+    "epyc_speed": lazily("speed.figures", EPYC),
+    "h100_speed": lazily("speed.figures", H100),
+    "xeon_step": lazily("speedups.full_step", XEON),
+    "h100_step": lazily("speedups.full_step", H100),
+}
+
+
+def region(name):
+    """Return the content of the region `name`. Raises KeyError if there is none."""
+    name, _, figure = name.partition(".")
+    content = REGIONS[name]()
+    return str(content[figure] if figure else content)
+
+
+def fill(text, where):
+    """Return `text` with its regions filled. Raises ValueError, naming `where` and the marker, if one is wrong."""
+    parts, end = [], 0
+    while opening := MARKER.search(text, end):
+        close = f"<!-- /{opening[1]} -->"
+        closing = MARKER.search(text, opening.end())
+        if opening[1].startswith("/") or not closing or closing.group() != close:
+            raise ValueError(f"{where}: {opening.group()} is not followed by {close}")
+        alone = text[opening.end()] == "\n"
+        if not alone and not text[: opening.start()].rpartition("\n")[2].strip():
+            raise ValueError(f"{where}: {opening.group()} begins a line, which Markdown takes for HTML")
+        try:
+            content = region(opening[1])
+        except KeyError:
+            raise ValueError(f"{where}: {opening.group()} is not in REGIONS of experiments/report.py") from None
+        parts += [text[end : opening.end()], f"\n\n{content}\n\n" if alone else content, close]
+        end = closing.end()
+    return "".join(parts) + text[end:]
+
+
+def fill_file(path):
+    """Return the text of a Markdown file or notebook with its regions filled."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return fill(text, path)
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = fill("".join(cell["source"]), path).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def main():
+    for name in TEXTS:
+        path = ROOT / name
+        if path.exists() and (text := fill_file(path)) != path.read_text(encoding="utf-8"):
+            path.write_text(text, encoding="utf-8")
+            print(f"{name}: updated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""No module of ours hides one of Python's or of a package we use, from whichever folder Python is started."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+
+from helpers import ROOT
+
+
+def test_module_names_are_not_taken():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    used = {name.lower().replace("_", "-") for name in re.findall(r"^([\w.-]+)==", lock, flags=re.MULTILINE)}
+    packages = importlib.metadata.packages_distributions()
+    taken = {top for top, owners in packages.items() if used & {owner.lower().replace("_", "-") for owner in owners}}
+    taken |= sys.stdlib_module_names
+    assert {"torch", "numpy", "statistics"} <= taken
+    folders = [folder for folder in ROOT.iterdir() if any(folder.glob("*.py"))] if ROOT.is_dir() else []
+    names = {path.stem for folder in [ROOT, *folders] for path in folder.glob("[!_]*.py")}
+    assert "seeds" in names
+    assert names & taken == set()
+    assert {folder.name for folder in folders} & taken == set()
+
+
+def test_python_starts_in_the_folder_of_the_experiments():
+    subprocess.run([sys.executable, "-c", "import numpy, torch, scipy.stats"], cwd=ROOT / "experiments", check=True)

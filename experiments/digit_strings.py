@@ -1,91 +1,87 @@
-"""How well are several digits read? `make numbers`
+"""How well are numbers of several digits read?  `make exp-digit_strings`
 
-Numbers of 1 to 8 digits are written with MNIST's images: next to each other in three ways, larger and smaller, slanted,
-up and down, and photographed on four kinds of paper. `reader.digit_string.read_number` reads them, and a row a kind goes to
-experiments/results/digit_strings.csv. What reader/digit_string.py and reader/segment.py have to choose was chosen with digits from the
-training images (`python -m experiments.digit_strings --training`), never by what came of the test images.
+Numbers of 1 to 8 digits are composed of MNIST's images, with three spacings, digits of different sizes, slanted and on
+an uneven line, and photographed on four kinds of paper. `reader.read_number` reads them. One row per kind goes to
+experiments/results/digit_strings.csv. The constants in reader/digit_string.py and reader/segment.py were tuned on
+numbers composed of training images (`python -m experiments.digit_strings --training`), never on test images.
 """
 
 import argparse
 import itertools
 import math
-from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
-from matplotlib.patches import Rectangle
 from PIL import Image
 from scipy import ndimage
 
 import utils
-from experiments import timing as bench
+from experiments import RESULTS, ROOT
+from experiments.timing import read, write_rows
 from model import load_net
-from reader import ROOT
-from reader import segment as segments
-from reader.digit_string import read_number, text_of
-from reader.samples import synthetic_photos as make
+from reader import read_number, text_of
+from reader.image_ops import bounding_box
+from reader.samples.synthetic_photos import light
 
-CSV = Path(__file__).resolve().parent / "results" / "digit_strings.csv"
-PNG = CSV.with_suffix(".png")
+CSV = RESULTS / "digit_strings.csv"
+FIGURE = CSV.with_suffix(".png")
 LENGTHS = range(1, 9)
-SPACINGS = {"apart": (0.15, 0.5), "close": (0.03, 0.12), "touching": (-0.04, -0.02)}  # the gap over a digit's height
-PAPERS = ("clean", "shadow", "grain", "board")
-TIMES = 10  # numbers of each length, spacing and paper
+SPACINGS = {"apart": (0.15, 0.5), "close": (0.03, 0.12), "touching": (-0.04, -0.02)}  # gap as a fraction of the height
+PAPERS = ("clean", "shadow", "noise", "board")
+REPETITIONS = 10  # numbers of each length, spacing and paper
 
 
 # --- A number → its photograph ---------------------------------------------------------------------------------------
 
 
 def make_numbers(split, length, spacing, paper):
-    """Yield (label, photograph) of `TIMES` numbers of this kind, of digits from `split`; the same every time.
+    """Yield (label, photograph) of `REPETITIONS` numbers, composed of digits from `split`; the same on every call.
 
-    `label` is text, and `photograph` uint8 [H, W].
+    The label is a string, and the photograph uint8 [H, W].
     """
     generator = np.random.default_rng([length, list(SPACINGS).index(spacing), PAPERS.index(paper)])
-    for _ in range(TIMES):
+    for _ in range(REPETITIONS):
         chosen = generator.integers(0, len(split.labels), length)
         label = "".join(str(digit) for digit in split.labels[chosen].tolist())
-        ink = write(split.images[chosen, 0].numpy(), spacing, generator)
-        yield label, photograph(ink, paper, generator)
+        ink = write_number(split.images[chosen, 0].numpy(), spacing, generator)
+        yield label, photograph_number(ink, paper, generator)
 
 
-def write(images, spacing, generator):
-    """Return ink of `images`, uint8 [N, 28, 28], written in a row: float32 [H, W] from 0 to 1."""
+def write_number(images, spacing, generator):
+    """Return the ink of `images`, uint8 [N, 28, 28], side by side: float32 [H, W] from 0 to 1."""
     height, slant = generator.uniform(24, 56), generator.uniform(-0.25, 0.25)
     line = np.zeros((round(2.5 * height), round(2.5 * height * (len(images) + 1))), dtype=np.float32)
     for i, image in enumerate(images):
-        digit = write_one(image, height * generator.uniform(0.85, 1.15) / 20, slant + generator.normal(0, 0.04))
+        digit = write_digit(image, height * generator.uniform(0.85, 1.15) / 20, slant + generator.normal(0, 0.04))
         top = round(1.8 * height + generator.normal(0, 0.06) * height) - len(digit)
         band = line[top : top + len(digit)]
         gap = round(generator.uniform(*SPACINGS[spacing]) * height)
-        left = place_after(band, digit, gap, spacing == "touching") if i else 0
+        left = next_column(band, digit, gap, spacing == "touching") if i else 0
         band[:, left : left + digit.shape[1]] = np.maximum(band[:, left : left + digit.shape[1]], digit)
     return trim(line)
 
 
-def write_one(image, scale, slant):
-    """Return ink of `image`, uint8 [28, 28], `scale` times as large and slanted, float32 [H, W] without a margin."""
+def write_digit(image, scale, slant):
+    """Return the ink of `image`, uint8 [28, 28], enlarged by `scale` and slanted: float32 [H, W], without margins."""
     side = round(28 * scale * 1.3)
     middle = side / 2
-    across = (1 / scale, slant / scale, 14 - (middle + slant * middle) / scale)
-    down = (0, 1 / scale, 14 - middle / scale)
-    whole = Image.fromarray(image)
-    drawn = whole.transform((side, side), Image.Transform.AFFINE, (*across, *down), Image.Resampling.BICUBIC)
+    x_row = (1 / scale, slant / scale, 14 - (middle + slant * middle) / scale)
+    y_row = (0, 1 / scale, 14 - middle / scale)
+    matrix = (*x_row, *y_row)
+    drawn = Image.fromarray(image).transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     return trim(np.asarray(drawn, dtype=np.float32) / 255)
 
 
 def trim(ink):
-    """Return `ink` without the rows and columns around it that are empty."""
-    rows, columns = (np.flatnonzero((ink > 0.1).any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    """Return `ink` without empty margins."""
+    return ink[bounding_box(ink > 0.1)]
 
 
-def place_after(band, digit, gap, touch):
-    """Return the column of `band` from which `digit` is `gap` pixels away from what is written in `band`.
+def next_column(band, digit, gap, touch):
+    """Return the column of `band` at which `digit` starts if it is `gap` pixels from the digits already there.
 
-    The gap is taken where the two are nearest, as a hand does it. Digits that do not `touch` are hardly
-    under each other.
+    As in handwriting, the gap is that between the two nearest points. Unless they `touch`, digits hardly overlap
+    horizontally.
     """
     written = band > 0.3
     columns = np.arange(band.shape[1])
@@ -96,46 +92,46 @@ def place_after(band, digit, gap, touch):
     return max(0, nearest if touch else max(nearest, end - round(0.15 * len(digit))))
 
 
-def photograph(ink, paper, generator):
-    """Return the photograph, uint8 [H, W], of `ink` on a kind of `paper`."""
-    around = [[round(len(ink) * generator.uniform(0.25, 1.5)) for _ in range(2)] for _ in range(2)]
-    ink = ndimage.gaussian_filter(np.pad(ink, around), generator.uniform(0.3, 0.8))
+def photograph_number(ink, paper, generator):
+    """Return a photograph, uint8 [H, W], of `ink` on a kind of `paper`."""
+    margins = [[round(len(ink) * generator.uniform(0.25, 1.5)) for _ in range(2)] for _ in range(2)]
+    ink = ndimage.gaussian_filter(np.pad(ink, margins), generator.uniform(0.3, 0.8))
     white, black = generator.uniform(0.8, 1), generator.uniform(0.1, 0.45)
     scene = white + (black - white) * ink
     if paper == "board":
         scene = 1 - scene
     if paper == "shadow":
         dark, angle = generator.uniform(0.35, 0.6), generator.uniform(0, 2 * math.pi)
-        scene = scene * make.light(ink.shape[::-1], 1, dark, angle)[..., 0]
-    if paper == "grain":
+        scene = scene * light(ink.shape[::-1], 1, dark, angle)[..., 0]
+    if paper == "noise":
         scene = scene + generator.normal(0, 0.05, ink.shape)
         rows, columns = (generator.integers(0, n, 6) for n in ink.shape)
         scene[rows, columns] = black  # specks
     return np.uint8(255 * np.clip(scene + generator.normal(0, 0.01, ink.shape), 0, 1))
 
 
-# --- What is made of it ----------------------------------------------------------------------------------------------
+# --- Results ---------------------------------------------------------------------------------------------------------
 
 
-def measure(net, split, lengths=LENGTHS):
-    """Return what `read_number` makes of all numbers of these `lengths`, as (length, spacing, paper, label, text)."""
+def read_all(net, split, lengths=LENGTHS):
+    """Read all numbers of these `lengths`; return a list of (length, spacing, paper, label, text)."""
     return [
-        (length, spacing, paper, label, text_in(net, picture))
+        (length, spacing, paper, label, read_text(net, picture))
         for length, spacing, paper in itertools.product(lengths, SPACINGS, PAPERS)
         for label, picture in make_numbers(split, length, spacing, paper)
     ]
 
 
-def text_in(net, picture):
-    """Return the number in `picture` as text, empty where it is refused."""
+def read_text(net, picture):
+    """Return the number in `picture` as a string, empty if it is refused."""
     try:
         return text_of(read_number(net, picture))
     except ValueError:
         return ""
 
 
-def found_in(label, text):
-    """Return how many digits of `label` are in `text`, in the same order: their longest common subsequence."""
+def count_digits_right(label, text):
+    """Return how many digits of `label` are in `text` in the same order: their longest common subsequence."""
     row = [0] * (len(text) + 1)
     for digit in label:
         before = row.copy()
@@ -144,74 +140,78 @@ def found_in(label, text):
     return row[-1]
 
 
-def row_of(name, results):
-    """Return the row that sums up `results`, which `measure` returned."""
+def summarize(name, results):
+    """Return the row of the CSV that summarizes `results` of `read_all`."""
     pairs = [(label, text) for *_, label, text in results]
     return {
         "numbers": name,
         "pictures": len(pairs),
         "digits": sum(len(label) for label, _ in pairs),
-        "digits_right": sum(found_in(label, text) for label, text in pairs),
+        "digits_right": sum(count_digits_right(label, text) for label, text in pairs),
         "all_right": sum(label == text for label, text in pairs),
         "wrong_count": sum(len(label) != len(text) for label, text in pairs),
     }
 
 
-def rows_of(net, split):
-    """Return a row for each length, each spacing and each paper, and for each spacing when nothing is cut."""
-    results = measure(net, split)
-    with mock.patch.object(segments, "WIDE", math.inf):
-        uncut = measure(net, split)
-    rows = [row_of(f"{n} digit{'s' * (n > 1)}", [one for one in results if one[0] == n]) for n in LENGTHS]
-    rows += [row_of(spacing, [one for one in results if one[1] == spacing]) for spacing in SPACINGS]
-    rows += [row_of(f"{spacing}, nothing cut", [one for one in uncut if one[1] == spacing]) for spacing in SPACINGS]
-    rows += [row_of(paper, [one for one in results if one[2] == paper]) for paper in PAPERS]
+def summaries(results):
+    """Return one row of the CSV per length, spacing and paper."""
+    rows = [summarize(f"{n} digit{'s' * (n > 1)}", [one for one in results if one[0] == n]) for n in LENGTHS]
+    rows += [summarize(spacing, [one for one in results if one[1] == spacing]) for spacing in SPACINGS]
+    rows += [summarize(paper, [one for one in results if one[2] == paper]) for paper in PAPERS]
     return rows
 
 
-def as_line(row):
-    """Return `row` as a line of the table in deploy/README.md."""
-    digits, pictures = int(row["digits"]), int(row["pictures"])
-    found = int(row["digits_right"]) / digits, int(row["all_right"]) / pictures, int(row["wrong_count"]) / pictures
-    return " | ".join([f"| {row['numbers']}", str(pictures), *(f"{100 * share:.1f} %" for share in found)]) + " |"
+def as_table(rows):
+    """Return `rows` of the CSV as a table in Markdown."""
+    lines = ["| numbers | pictures | digits right | numbers right | wrong number of digits |", "|---|---|---|---|---|"]
+    for row in rows:
+        pictures = int(row["pictures"])
+        digits, numbers = int(row["digits_right"]) / int(row["digits"]), int(row["all_right"]) / pictures
+        wrong_count = int(row["wrong_count"]) / pictures
+        lines.append(f"| {row['numbers']} | {pictures} | {digits:.1%} | {numbers:.1%} | {wrong_count:.1%} |")
+    return "\n".join(lines)
 
 
-def postcode(split):
-    """Return the photograph of a number of five digits from `split`, uint8 [H, W]."""
-    return next(make_numbers(split, 5, "close", "shadow"))[1]
+def table():
+    """Return the results as a table in Markdown."""
+    return as_table(read(CSV))
 
 
 def plot_number(net, picture):
-    """Return a figure of the number in `picture`, uint8 [H, W], and the box of each digit, the least sure orange."""
+    """Return a figure of `picture`, uint8 [H, W], with the box of each digit; the least confident one is orange."""
+    from matplotlib.patches import Rectangle
+    from plots import BLUE, ORANGE, new_figure
+
     digits = read_number(net, picture)
-    sure = [float(digit.probabilities.max()) for digit in digits]
+    confidences = [float(digit.probabilities.max()) for digit in digits]
     _, tops, _, bottoms = zip(*(digit.box for digit in digits), strict=True)
-    high = max(bottoms) - min(tops)
-    rows = max(0, min(tops) - high), min(len(picture), max(bottoms) + high // 2)
-    figure, axes = utils.canvas(width=9, height=9 * (rows[1] - rows[0]) / picture.shape[1])
+    height = max(bottoms) - min(tops)
+    rows = max(0, min(tops) - height), min(len(picture), max(bottoms) + height // 2)
+    figure, axes = new_figure(width=9, height=9 * (rows[1] - rows[0]) / picture.shape[1])
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
     axes.set(xticks=[], yticks=[], ylim=rows[::-1])
-    for digit, own, share in zip(digits, text_of(digits), sure, strict=True):
+    for digit, text, confidence in zip(digits, text_of(digits), confidences, strict=True):
         left, top, right, bottom = digit.box
-        colour = utils.ORANGE if share == min(sure) else utils.BLUE
+        colour = ORANGE if confidence == min(confidences) else BLUE
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=2))
-        style = {"color": colour, "backgroundcolor": "white", "ha": "center", "va": "bottom"}
-        axes.text((left + right) / 2, min(tops) - high / 5, f"{own}\n{100 * share:.1f} %", fontsize=11, **style)
+        style = {"color": colour, "backgroundcolor": "white", "ha": "center", "va": "bottom", "fontsize": 11}
+        axes.text((left + right) / 2, min(tops) - height / 5, f"{text}\n{confidence:.1%}", **style)
     return figure
 
 
 def main():
-    options = argparse.ArgumentParser(description="Have the network read numbers made of MNIST's digits.")
-    options.add_argument("--training", action="store_true", help="of the training images, to choose by; writes nothing")
+    options = argparse.ArgumentParser(description="Read numbers composed of MNIST's test images.")
+    options.add_argument("--training", action="store_true", help="of training images, for tuning; writes nothing")
     training = options.parse_args().training
     torch.set_num_threads(1)
     net = load_net()
     train, test = utils.load_mnist(ROOT / "data")
-    rows = rows_of(net, train if training else test)
+    rows = summaries(read_all(net, train if training else test))
     if not training:
-        bench.write_rows(CSV, rows)
-        plot_number(net, postcode(test)).savefig(PNG)
-    print("\n".join(as_line(row) for row in rows))
+        write_rows(CSV, rows)
+        _, picture = next(make_numbers(test, 5, "close", "shadow"))
+        plot_number(net, picture).savefig(FIGURE)
+    print(as_table(rows))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,23 @@
-"""How well are digits from elsewhere classified? `make elsewhere`
+"""How well does the network classify digits that are not from MNIST?  `make exp-other_digits`
 
-The network has only ever seen MNIST. Here `reader.digit.predict` classifies digits that other people wrote, digits
-that fonts print, and the pictures that this repository carries. A row a set goes to experiments/results/other_digits.csv.
+It was only trained on MNIST. Here `reader.predict` classifies handwritten digits from another source, printed digits,
+and the pictures in reader/samples/. One row per set goes to experiments/results/other_digits.csv.
 """
-
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 import utils
-from experiments import timing as bench
+from experiments import RESULTS, ROOT
+from experiments.timing import read, write_rows
 from model import load_net
-from reader import ROOT
-from reader.digit import predict
-from reader.samples import synthetic_photos as make
+from reader import predict, samples
+from reader.samples.synthetic_photos import font
 
-CSV = Path(__file__).resolve().parent / "results" / "other_digits.csv"
+CSV = RESULTS / "other_digits.csv"
 
-# matplotlib's own, so that they are the same everywhere: those that every version has that requirements.txt allows.
+# All versions of matplotlib that requirements.txt allows bring these fonts along.
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "Mono")),
     *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic")),
@@ -28,20 +26,19 @@ FONTS = (
 )
 
 
-def printed(turn=0):
-    """Return the ten digits in each of `FONTS`, black on white and turned by `turn` degrees, with their labels."""
+def printed(angle=0):
+    """Return the ten digits in each of `FONTS`, black on white, rotated by `angle` degrees, with their labels."""
     found = []
     for name in FONTS:
-        font = ImageFont.truetype(make.FONTS / f"{name}.ttf", 120)
         for digit in range(10):
             image = Image.new("L", (220, 220), 255)
-            ImageDraw.Draw(image).text((110, 110), str(digit), fill=0, font=font, anchor="mm")
-            found.append((image.rotate(turn, Image.Resampling.BICUBIC, fillcolor=255), digit))
+            ImageDraw.Draw(image).text((110, 110), str(digit), fill=0, font=font(name, 120), anchor="mm")
+            found.append((image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=255), digit))
     return found
 
 
 def handwritten():
-    """Return scikit-learn's digits (Alpaydin and Kaynak, 1998), scaled from 8×8 to 64×64, with their labels."""
+    """Return scikit-learn's digits (Alpaydin and Kaynak, 1998), enlarged from 8×8 to 64×64, with their labels."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -52,14 +49,23 @@ def handwritten():
     ]
 
 
-def carried():
-    """Return the pictures of this repository with their labels."""
-    return [(make.HERE / name, digit) for name, (_, digit) in make.PICTURES.items()]
+def sample_pictures():
+    """Return the paths of the pictures in reader/samples/ with their labels."""
+    return [(path, samples.LABELS[path.name]) for path in samples.paths()]
 
 
-def count(net, pairs):
+def count_correct(net, pairs):
     """Return how many of `pairs`, pictures and their labels, `net` classifies correctly."""
     return sum(int(predict(net, picture).argmax()) == label for picture, label in pairs)
+
+
+def table():
+    """Return the results as a table in Markdown."""
+    lines = ["| digits | images | correct |", "|---|---|---|"]
+    for row in read(CSV):
+        images, correct = int(row["images"]), int(row["correct"])
+        lines.append(f"| {row['digits']} | {images:,} | {correct / images:.1%} |")
+    return "\n".join(lines)
 
 
 def main():
@@ -71,15 +77,14 @@ def main():
         "MNIST's test images, through `predict`": list(zip(test.images, test.labels.tolist(), strict=True)),
         "scikit-learn's digits": handwritten(),
         f"printed, {len(FONTS)} fonts": printed(),
-        "the same, turned left by 15°": printed(15),
-        "the same, turned left by 30°": printed(30),
-        "the pictures of this repository": carried(),
+        "the same, rotated left by 15°": printed(15),
+        "the same, rotated left by 30°": printed(30),
+        "the pictures in reader/samples/": sample_pictures(),
     }
-    found = [("MNIST's test images, as they are", len(test.labels), round(accuracy * len(test.labels)))]
-    found += [(name, len(pairs), count(net, pairs)) for name, pairs in sets.items()]
-    bench.write_rows(CSV, [dict(zip(("digits", "images", "correct"), row, strict=True)) for row in found])
-    for name, images, correct in found:
-        print(f"| {name} | {images:,} | {correct / images:.1%} |".replace("%", " %"))
+    rows = [("MNIST's test images, directly", len(test.labels), round(accuracy * len(test.labels)))]
+    rows += [(name, len(pairs), count_correct(net, pairs)) for name, pairs in sets.items()]
+    write_rows(CSV, [dict(zip(("digits", "images", "correct"), row, strict=True)) for row in rows])
+    print(table())
 
 
 if __name__ == "__main__":

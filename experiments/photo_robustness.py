@@ -1,13 +1,14 @@
-"""Which photographs of a digit are read, which refused, which doubted? `make pictures`
+"""Which photographs of a digit are read correctly, which are refused, and which get a warning?
 
-Every picture is a sheet of paper with one digit, photographed; one thing at a time is made harder. Half of the digits
-are drawn anew from deploy/pictures/strokes.json, slanted and stretched at random; half are MNIST's test images, thinned
-to a line and drawn with the same pen. All of it is fixed by seeds. How often ordinary digits are doubted comes after
-it. A row a factor and level goes to experiments/results/photo_robustness.csv.
+`make exp-photo_robustness`
+
+Every picture is a photograph of a sheet of paper with one digit. One condition at a time is made harder. Half of the
+digits are drawn from reader/samples/strokes.json, slanted and stretched at random; the others are MNIST's test images,
+thinned to a line and drawn with the same pen. All of it is seeded. Ordinary digits follow, to see how often they get a
+warning. One row per condition and level goes to experiments/results/photo_robustness.csv.
 """
 
 import io
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,45 +16,46 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 import utils
-from experiments import other_digits as elsewhere
-from experiments import timing as bench
+from experiments import RESULTS, ROOT, other_digits
+from experiments.timing import read, write_rows
 from model import load_net
-from reader import ROOT
-from reader.digit import find_ink, read_picture
-from reader.samples import synthetic_photos as make
-from reader.sanity_checks import doubts_of, probabilities
+from reader.classify import classify
+from reader.ink import extract_ink
+from reader.load_image import load_image
+from reader.samples.synthetic_photos import blend, ink_strokes, light, smooth, smooth_noise, strokes_of, take_photo
+from reader.sanity_checks import find_warnings
 
-CSV = Path(__file__).resolve().parent / "results" / "photo_robustness.csv"
-SCALE = 5  # pixels to the millimetre
-EACH = 1  # pictures of each digit and kind, at each level
+CSV = RESULTS / "photo_robustness.csv"
+SCALE = 5  # pixels per millimetre
+REPETITIONS = 1  # pictures of each digit, drawn and from MNIST, at each level
 MARGIN = 6  # mm between the digit and the edge of the sheet
 
-# How the usual picture is: lengths in mm on a sheet of A6, shares of the light, pixels.
+# The usual picture. Lengths on the sheet, which is A6, are in mm, blur in pixels, the rest are fractions.
 USUAL = {
     "sheet": (148, 105),
     "height": 40,
     "pen": 0.7,
     "ink": (0.12, 0.14, 0.40),
     "paper": "plain",
-    "around": "nothing",
-    "beside": "nothing",
-    "turn": 0,
+    "desk": "none",
+    "extra": "none",  # what else is on the sheet
+    "angle": 0,  # degrees
     "falloff": 0.1,
-    "shadow": None,
+    "shadow": None,  # (depth, width of its edge in pixels)
     "tilt": 0.0,
     "blur": 0.8,
-    "grain": 0.015,
+    "noise": 0.015,
     "quality": 85,
 }
 
-# What is changed, one line a factor: the names of its levels, and what each changes of the usual.
-FACTORS = {
-    "nothing": {"the usual picture": {}},
+# Condition → level → what differs from the usual picture.
+CONDITIONS = {
+    "usual": {"the usual picture": {}},
     "pen": {f"{pen} mm": {"pen": pen} for pen in (0.3, 0.5, 1.5, 3, 6)},
     "height of the digit": {f"{height} mm": {"height": height} for height in (5, 10, 20, 60, 90)},
     "sheet": {
-        "A5, digit of 20 mm, light −20 %": {"sheet": (210, 148), "height": 20, "falloff": 0.2},
-        "A4, digit of 40 mm, light −20 %": {"sheet": (297, 210), "falloff": 0.2},
+        "A5, digit of 20 mm, light −20%": {"sheet": (210, 148), "height": 20, "falloff": 0.2},
+        "A4, digit of 40 mm, light −20%": {"sheet": (297, 210), "falloff": 0.2},
         "A4, digit of 10 mm": {"sheet": (297, 210), "height": 10},
     },
     "ink": {
@@ -67,68 +69,68 @@ FACTORS = {
         name: {"paper": name} for name in ("ruled", "squared", "dark squares", "dotted", "yellow", "brown", "creased")
     }
     | {"blackboard, chalk": {"paper": "blackboard", "ink": (0.88, 0.88, 0.85), "pen": 1.5}},
-    "light falls off by": {f"{falloff:.0%}": {"falloff": falloff} for falloff in (0, 0.2, 0.4, 0.6)},
+    "light": {f"−{falloff:.0%}": {"falloff": falloff} for falloff in (0, 0.2, 0.4, 0.6)},
     "shadow": {
         f"{edge} edge, {depth:.0%}": {"shadow": (depth, width)}
         for edge, width in (("soft", 60), ("hard", 2))
         for depth in (0.2, 0.4, 0.6)
     },
-    "turned by": {f"{turn}°": {"turn": turn} for turn in (-30, -15, 15, 30)},
-    "tilt of the camera": {f"{tilt:.0%} narrower": {"tilt": tilt / 2} for tilt in (0.15, 0.3)},
+    "rotation": {f"{angle}°": {"angle": angle} for angle in (-30, -15, 15, 30)},
+    "camera tilt": {f"{tilt:.0%} narrower": {"tilt": tilt / 2} for tilt in (0.15, 0.3)},
     "blur": {f"{blur} pixels": {"blur": blur} for blur in (2, 4, 8)},
-    "grain": {f"{grain:.0%}": {"grain": grain} for grain in (0.03, 0.06, 0.12)},
+    "noise": {f"{noise:.0%}": {"noise": noise} for noise in (0.03, 0.06, 0.12)},
     "JPEG quality": {str(quality): {"quality": quality} for quality in (50, 20, 8)},
     "around the sheet": {
-        name: {"around": name} for name in ("dark desk", "wooden desk", "bright desk", "dark desk on one side")
+        name: {"desk": name} for name in ("dark desk", "wooden desk", "bright desk", "dark desk on one side")
     },
     "on the sheet": {
-        name: {"beside": name} for name in ("a box", "a circle", "spiral holes", "two holes", "margin line", "crumbs")
+        name: {"extra": name} for name in ("a box", "a circle", "spiral holes", "two holes", "margin line", "crumbs")
     },
     "no single digit": {
-        name: {"beside": name} for name in ("a second digit", "two more digits", "a word", "a scribble", "half a digit")
+        name: {"extra": name} for name in ("a second digit", "two more digits", "a word", "a scribble", "half a digit")
     },
 }
-NO_DIGIT = {"a second digit", "two more digits", "a word", "a scribble", "half a digit"}
+NOT_ONE_DIGIT = {"a second digit", "two more digits", "a word", "a scribble", "half a digit"}
 
-# --- The digits ------------------------------------------------------------------------------------------------------
+# --- Digits ----------------------------------------------------------------------------------------------------------
 
 
 def drawn(digit, generator):
     """Return the strokes of a digit drawn by hand, slanted and stretched at random, a list of float [n, 2]."""
     slant, width = generator.normal(0, 0.12), generator.uniform(0.8, 1.1)
-    change = np.array([[width, 0], [slant, 1]])
-    return [points @ change for points in make.paths(digit, generator, tremor=0.4)]
+    matrix = np.array([[width, 0], [slant, 1]])
+    return [points @ matrix for points in strokes_of(digit, generator, tremor=0.4)]
 
 
 def traced(image):
-    """Return the line in the middle of the strokes of a MNIST image, uint8 [28, 28], as float [n, 2] in a list."""
-    large = ndimage.gaussian_filter(ndimage.zoom(image / 255.0, 4, order=1), 2) > 0.4
-    places = np.argwhere(thin(np.pad(large, 1)))[:, ::-1].astype(float)
-    apart = np.abs(places[:, None] - places[None]).max(axis=2)
-    first, second = np.nonzero(np.triu(apart == 1))
-    near = apart <= 3
-    places = near @ places / near.sum(axis=1, keepdims=True)  # without the steps of the pixels
-    return [places[first] * (1 - t) + places[second] * t for t in (0, 0.25, 0.5, 0.75, 1)]
+    """Return the centre line of the strokes of a MNIST image, uint8 [28, 28], a list of float [n, 2]."""
+    mask = ndimage.gaussian_filter(ndimage.zoom(image / 255.0, 4, order=1), 2) > 0.4
+    points = np.argwhere(thin(np.pad(mask, 1)))[:, ::-1].astype(float)
+    distances = np.abs(points[:, None] - points[None]).max(axis=2)
+    first, second = np.nonzero(np.triu(distances == 1))
+    near = distances <= 3
+    points = near @ points / near.sum(axis=1, keepdims=True)  # smooths the steps of the pixel grid
+    return [points[first] * (1 - t) + points[second] * t for t in (0, 0.25, 0.5, 0.75, 1)]
 
 
-def thin(shape):
-    """Return the bool [H, W] `shape` thinned to lines one pixel wide (thinning by the masks of Golay's L)."""
+def thin(mask):
+    """Return `mask`, bool [H, W], thinned to lines one pixel wide (with the structuring elements of Golay's L)."""
     edge, corner = np.array([[0, 0, 0], [2, 1, 2], [1, 1, 1]]), np.array([[2, 0, 0], [1, 1, 0], [2, 1, 2]])
-    masks = [np.rot90(mask, turns) for turns in range(4) for mask in (edge, corner)]
+    elements = [np.rot90(element, turns) for turns in range(4) for element in (edge, corner)]
     while True:
-        before = shape
-        for mask in masks:
-            shape = shape & ~ndimage.binary_hit_or_miss(shape, mask == 1, mask == 0)
-        if (shape == before).all():
-            return shape
+        before = mask
+        for element in elements:
+            mask = mask & ~ndimage.binary_hit_or_miss(mask, element == 1, element == 0)
+        if (mask == before).all():
+            return mask
 
 
-# --- The sheet -------------------------------------------------------------------------------------------------------
+# --- Sheet -----------------------------------------------------------------------------------------------------------
 
 
-def place(strokes, height, turn, centre):
-    """Return `strokes` turned by `turn` degrees, `height` pixels high, around `centre` (x, y)."""
-    angle = np.deg2rad(turn)
+def place(strokes, height, degrees, centre):
+    """Return `strokes` rotated by `degrees`, `height` pixels high, around `centre`, (x, y)."""
+    angle = np.deg2rad(degrees)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     points = np.concatenate(strokes)
     scale = height / np.ptp(points[:, 1])
@@ -136,14 +138,14 @@ def place(strokes, height, turn, centre):
     return [(path - middle) * scale @ matrix + centre for path in strokes]
 
 
-def dense(corners, n=400):
+def polyline(corners, n=400):
     """Return `n` points along the lines between `corners`, float [n, 2]."""
     corners = np.asarray(corners, dtype=float)
     along = np.linspace(0, len(corners) - 1, n)
     return np.stack([np.interp(along, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def paper_of(kind, size, generator):
+def make_paper(kind, size, generator):
     """Return an empty sheet, float [height, width, 3]. Lines are 5 mm apart."""
     width, height = size
     colours = {"yellow": (0.98, 0.88, 0.45), "brown": (0.66, 0.51, 0.36), "blackboard": (0.13, 0.22, 0.18)}
@@ -156,7 +158,7 @@ def paper_of(kind, size, generator):
     if kind == "dotted":
         sheet[step // 2 :: step, step // 2 :: step] = sheet[step // 2 + 1 :: step, step // 2 :: step] = 0.5
     if kind == "blackboard":
-        sheet += 0.4 * make.ndimage_blur(generator.normal(0, 1, (height, width)), 18)[..., None]
+        sheet += 0.4 * smooth_noise(generator, (height, width), 18)[..., None]
     if kind == "creased":
         for _ in range(3):
             sheet *= 1 - 0.1 * half_plane(size, generator, 12)[..., None]
@@ -164,44 +166,44 @@ def paper_of(kind, size, generator):
 
 
 def half_plane(size, generator, width):
-    """Return 1 on one side of a line through the middle part of a picture and 0 on the other, `width` pixels soft."""
+    """Return 1 on one side of a random line and 0 on the other, float [height, width]; the edge is `width` wide."""
     angle, (x, y) = generator.uniform(0, 2 * np.pi), (side * generator.uniform(0.25, 0.75) for side in size)
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    far = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
-    return np.clip(far / width + 0.5, 0, 1)
+    distance = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
+    return np.clip(distance / width + 0.5, 0, 1)
 
 
-def beside(kind, size, box, pen, generator):
-    """Return what else is drawn, a list of paths, where the digit fills `box`, (left, top, right, bottom)."""
+def extra_strokes(kind, size, box, generator):
+    """Return the strokes of what else is drawn on the sheet; the digit fills `box`, (left, top, right, bottom)."""
     left, top, right, bottom = box
     height, width = bottom - top, size[0]
     gap = 0.25 * height
     outer = [(left - gap, top - gap), (right + gap, top - gap), (right + gap, bottom + gap), (left - gap, bottom + gap)]
     if kind == "a box":
-        return [dense([*outer, outer[0]]) + generator.normal(0, 0.2, (400, 2))]
+        return [polyline([*outer, outer[0]]) + generator.normal(0, 0.2, (400, 2))]
     if kind == "a circle":
-        turn = np.linspace(0, 2 * np.pi, 400)
-        middle, radii = np.array([left + right, top + bottom]) / 2, (0.5 * (right - left) + gap, 0.5 * height + gap)
-        return [middle + np.stack([radii[0] * 1.2 * np.cos(turn), radii[1] * np.sin(turn)], axis=1)]
+        angle = np.linspace(0, 2 * np.pi, 400)
+        centre, radii = np.array([left + right, top + bottom]) / 2, (0.5 * (right - left) + gap, 0.5 * height + gap)
+        return [centre + np.stack([radii[0] * 1.2 * np.cos(angle), radii[1] * np.sin(angle)], axis=1)]
     if kind in {"a second digit", "two more digits", "a word"}:
         centre = (top + bottom) / 2
         places = [right + 0.6 * height, left - 0.6 * height][: 1 if kind == "a second digit" else 2]
         if kind == "a word":
             places = [left - 1.2 * height, left - 0.6 * height, right + 0.6 * height, right + 1.2 * height]
         return [
-            path
+            stroke
             for x in places
-            for path in place(drawn(int(generator.integers(10)), generator), height, 0, (x, centre))
+            for stroke in place(drawn(int(generator.integers(10)), generator), height, 0, (x, centre))
         ]
     if kind == "margin line":
-        return [dense([(0.12 * width, 0), (0.12 * width, size[1])])]
+        return [polyline([(0.12 * width, 0), (0.12 * width, size[1])])]
     if kind == "a scribble":
-        return [make.smooth(generator.uniform((left, top), (right, bottom), (12, 2)))]
+        return [smooth(generator.uniform((left, top), (right, bottom), (12, 2)))]
     return []
 
 
 def spots(kind, size, generator):
-    """Return dark spots on the sheet, a list of (x, y, radius) in pixels: holes or crumbs."""
+    """Return the dark spots on the sheet, holes or crumbs, a list of (x, y, radius) in pixels."""
     width, height = size
     if kind == "spiral holes":
         return [(x, 5 * SCALE, 2 * SCALE) for x in np.arange(5 * SCALE, width, 8 * SCALE)]
@@ -212,38 +214,36 @@ def spots(kind, size, generator):
     return []
 
 
-def sheet_of(strokes, setting, generator):
+def make_sheet(strokes, setting, generator):
     """Return the sheet with the digit on it, float [height, width, 3]."""
     size = tuple(SCALE * side for side in setting["sheet"])
-    height, pen, kind = SCALE * setting["height"], SCALE * setting["pen"], setting["beside"]
+    height, pen, kind = SCALE * setting["height"], SCALE * setting["pen"], setting["extra"]
     if kind in {"two more digits", "a word"}:
         height = 0.5 * height
-    shape = np.ptp(np.concatenate(place(strokes, height, setting["turn"], (0, 0))), axis=0)
+    shape = np.ptp(np.concatenate(place(strokes, height, setting["angle"], (0, 0))), axis=0)
     room = np.maximum(np.array(size) - shape - 2 * MARGIN * SCALE, 0)
-    if kind != "nothing" or setting["tilt"]:
+    if kind != "none" or setting["tilt"]:
         room = room * 0.3
     centre = np.array(size) / 2 + generator.uniform(-0.5, 0.5, 2) * room
     if kind == "half a digit":
         centre[1] = size[1] - generator.uniform(-0.1, 0.1) * height
-    paths = [] if kind == "a scribble" else place(strokes, height, setting["turn"], centre)
-    paths += beside(kind, size, (*(centre - shape / 2), *(centre + shape / 2)), pen, generator)
-    scene = make.paint(
-        paper_of(setting["paper"], size, generator), setting["ink"], make.brush(paths, size, pen, generator)
-    )
+    strokes = [] if kind == "a scribble" else place(strokes, height, setting["angle"], centre)
+    strokes += extra_strokes(kind, size, (*(centre - shape / 2), *(centre + shape / 2)), generator)
+    paper = make_paper(setting["paper"], size, generator)
+    scene = blend(paper, setting["ink"], ink_strokes(strokes, size, pen, generator))
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     for x, y, radius in spots(kind, size, generator):
         scene[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = (0.16, 0.13, 0.11)
     return scene
 
 
-def lay(sheet, kind, generator):
-    """Return `sheet` as it lies on a desk, float [height, width, 3]."""
-    if kind == "nothing":
+def place_on_desk(sheet, kind, generator):
+    """Return `sheet` on a kind of desk, float [height, width, 3]."""
+    if kind == "none":
         return sheet
     height, width = sheet.shape[:2]
     colour = {"wooden desk": (0.58, 0.42, 0.28), "bright desk": (0.74, 0.73, 0.70)}.get(kind, (0.20, 0.18, 0.17))
-    # The grain of wood, along the desk.
-    wood = make.ndimage_blur(generator.normal(0, 1, (height * 3 // 2, width * 3 // 2)), (3, 60))[..., None]
+    wood = smooth_noise(generator, (height * 3 // 2, width * 3 // 2), (3, 60))[..., None]
     desk = np.clip(np.array(colour) * (1 + 2 * wood), 0, 1)
     if kind == "dark desk on one side":
         return np.concatenate([desk[:height, : width // 6], sheet], axis=1)
@@ -259,100 +259,117 @@ def lay(sheet, kind, generator):
     return desk
 
 
-# --- The picture -----------------------------------------------------------------------------------------------------
+# --- Photograph ------------------------------------------------------------------------------------------------------
 
 
-def photograph(strokes, setting, generator):
-    """Return the PIL image of `strokes` on a sheet, as `setting`, which is `USUAL` but for something, says."""
-    scene = lay(sheet_of(strokes, setting, generator), setting["around"], generator)
+def photograph_sheet(strokes, setting, generator):
+    """Return a PIL image of `strokes` on a sheet; `setting` has the keys of `USUAL`."""
+    scene = place_on_desk(make_sheet(strokes, setting, generator), setting["desk"], generator)
     size = scene.shape[1], scene.shape[0]
-    scene = scene * make.light(size, 1.0, 1 - setting["falloff"], generator.uniform(0, 2 * np.pi))
+    scene = scene * light(size, 1.0, 1 - setting["falloff"], generator.uniform(0, 2 * np.pi))
     if setting["shadow"]:
         depth, width = setting["shadow"]
         scene = scene * (1 - depth * half_plane(size, generator, width)[..., None])
     t = setting["tilt"]
     corners = [t * size[0], t * size[1], 0, size[1], size[0], size[1], (1 - t) * size[0], t * size[1]]
-    return make.photograph(scene, generator, setting["grain"], setting["blur"], corners if t else None)
+    return take_photo(scene, generator, setting["noise"], setting["blur"], corners if t else None)
 
 
-def compressed(picture, quality):
+def compress(picture, quality):
     """Return `picture` as it comes back from a JPEG file."""
     file = io.BytesIO()
     picture.save(file, "jpeg", quality=quality)
     return Image.open(file)
 
 
-def pictures(changes, test, each=EACH):
-    """Yield the pictures of one level with their digits: `each` times ten drawn ones and as many of MNIST's."""
+def make_photos(changes, test, repetitions=REPETITIONS):
+    """Yield (photograph, digit) of one level: `repetitions` of each digit drawn, and of each from the split `test`.
+
+    The digit is None if the level is about pictures that do not show a single digit.
+    """
     setting = USUAL | changes
-    for seed in range(each):
+    for seed in range(repetitions):
         for digit in range(10):
-            for kind in range(2):
-                generator = np.random.default_rng([seed, digit, kind])
+            for source in range(2):
+                generator = np.random.default_rng([seed, digit, source])
                 image = test.images[torch.where(test.labels == digit)[0][seed], 0].numpy()
-                strokes = traced(image) if kind else drawn(digit, generator)
-                picture = compressed(photograph(strokes, setting, generator), setting["quality"])
-                yield picture, None if setting["beside"] in NO_DIGIT else digit
+                strokes = traced(image) if source else drawn(digit, generator)
+                picture = compress(photograph_sheet(strokes, setting, generator), setting["quality"])
+                yield picture, None if setting["extra"] in NOT_ONE_DIGIT else digit
 
 
-# --- The table -------------------------------------------------------------------------------------------------------
+# --- Results ---------------------------------------------------------------------------------------------------------
 
 
 def count(net, pairs):
-    """Return how many of `pairs`, pictures and their digits (None where it is none), are read how, a dictionary."""
-    counts = dict.fromkeys(("n", "right", "refused", "doubted", "wrong_without_a_doubt"), 0)
+    """Return what became of `pairs`, pictures and their digits (None if it is not a single digit), a dictionary."""
+    counts = dict.fromkeys(("n", "right", "refused", "with_warning", "wrong_without_warning"), 0)
     for picture, digit in pairs:
         counts["n"] += 1
         try:
-            ink = find_ink(read_picture(picture))
+            ink = extract_ink(load_image(picture))
         except ValueError:
             counts["refused"] += 1
             continue
-        right, doubted = int(probabilities(net, [ink]).argmax()) == digit, bool(doubts_of(net, ink))
+        right, warned = int(classify(net, [ink]).argmax()) == digit, bool(find_warnings(net, ink))
         counts["right"] += right
-        counts["doubted"] += doubted
-        counts["wrong_without_a_doubt"] += not right and not doubted
+        counts["with_warning"] += warned
+        counts["wrong_without_warning"] += not right and not warned
     return counts
 
 
-def ordinary(test):
-    """Return the pictures that are to be doubted seldom, with their digits: a dictionary of lists by name."""
-    handwritten = [(ImageOps.expand(image, 8), digit) for image, digit in elsewhere.handwritten()]
+def ordinary_digits(test):
+    """Return the pictures that should rarely get a warning, with their digits: a dictionary of lists by name."""
+    handwritten = [(ImageOps.expand(image, 8), digit) for image, digit in other_digits.handwritten()]
     return {
         "MNIST's test images, every fifth": list(zip(test.images[::5], test.labels[::5].tolist(), strict=True)),
         "scikit-learn's digits, with a margin": handwritten,
-        f"printed, {len(elsewhere.FONTS)} fonts": elsewhere.printed(),
-        "the pictures of this repository": elsewhere.carried(),
+        f"printed, {len(other_digits.FONTS)} fonts": other_digits.printed(),
+        "the pictures in reader/samples/": other_digits.sample_pictures(),
     }
 
 
-def table(rows):
-    """Return `rows` of the CSV as lines of a table in Markdown: a factor each, or a level where the levels differ."""
-    lines = []
-    for factor in dict.fromkeys(row["factor"] for row in rows):
-        levels = [row for row in rows if row["factor"] == factor]
-        for part in [[level] for level in levels] if factor in {"ordinary", "no single digit"} else [levels]:
-            n, right, *others = (sum(int(row[key]) for row in part) for key in list(part[0])[2:])
-            name = part[0]["level"] if len(part) == 1 else f"{factor}: {' · '.join(row['level'] for row in part)}"
-            worst = min(part, key=lambda row: int(row["right"]))
-            if len(part) > 1 and int(worst["right"]) < int(worst["n"]):
-                name += f" (fewest right: {worst['level']}, {worst['right']} of {worst['n']})"
-            right = "–" if factor == "no single digit" else f"{right:,}"
-            lines.append(f"| {' | '.join((name, f'{n:,}', right, *map(str, others)))} |")
-    return lines
+def table():
+    """Return the results as a table in Markdown: the levels that are read poorly, and the sum of all others."""
+    levels = [
+        {key: value if key in {"condition", "level"} else int(value) for key, value in row.items()} for row in read(CSV)
+    ]
+    photos = [row for row in levels if row["condition"] not in {"no single digit", "ordinary"}]
+    weak = [row for row in photos if row["right"] < 0.95 * row["n"]]
+    others = [row for row in photos if row not in weak]
+    lines = [
+        "| pictures | n | right | refused | with a warning | wrong without a warning |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [format_row(f"{row['condition']}: {row['level']}", [row]) for row in weak]
+    lines.append(format_row(f"{len(others)} other conditions", others))
+    for row in levels:
+        if row["condition"] in {"no single digit", "ordinary"}:
+            lines.append(format_row(row["level"], [row], has_answer=row["condition"] == "ordinary"))
+    return "\n".join(lines)
+
+
+def format_row(name, rows, has_answer=True):
+    """Return a line of the table with the sums of `rows`."""
+    n, right, *others = (
+        f"{sum(row[key] for row in rows):,}"
+        for key in ("n", "right", "refused", "with_warning", "wrong_without_warning")
+    )
+    return f"| {' | '.join([name, n, right if has_answer else '–', *others])} |"
 
 
 def main():
     torch.set_num_threads(1)
     net, (_, test) = load_net(), utils.load_mnist(ROOT / "data")
-    found = []
-    for factor, levels in FACTORS.items():
+    rows = []
+    for condition, levels in CONDITIONS.items():
         for level, changes in levels.items():
-            found.append({"factor": factor, "level": level} | count(net, pictures(changes, test)))
-            print(*found[-1].values(), sep=", ", flush=True)
-    found += [{"factor": "ordinary", "level": name} | count(net, pairs) for name, pairs in ordinary(test).items()]
-    bench.write_rows(CSV, found)
-    print(*table(found), sep="\n")
+            rows.append({"condition": condition, "level": level} | count(net, make_photos(changes, test)))
+            print(*rows[-1].values(), sep=", ", flush=True)
+    for name, pairs in ordinary_digits(test).items():
+        rows.append({"condition": "ordinary", "level": name} | count(net, pairs))
+    write_rows(CSV, rows)
+    print(table())
 
 
 if __name__ == "__main__":

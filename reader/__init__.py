@@ -1,5 +1,7 @@
-"""Read handwritten digits in photographs: a single digit, or a number of several."""
+"""Read handwritten digits in photographs: one digit, or a number of several."""
 
-from pathlib import Path
+from model import load_net
+from reader.digit import predict, warnings_of
+from reader.digit_string import read_number, text_of
 
-ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["load_net", "predict", "read_number", "text_of", "warnings_of"]

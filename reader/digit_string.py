@@ -1,8 +1,8 @@
-"""Read the digits of one line in a picture: `python -m reader.digit photo.jpg --number`
+"""Read the digits of one line in a picture.
 
-Ink falls into pieces (segments.py), more of them than there are digits; the network says what neighbouring pieces are
-together. Of all ways from the first piece to the last, the one is taken whose digits it is surest of and whose widths
-are usual: "heuristic over-segmentation" (LeCun et al., "Gradient-based learning applied to document recognition", 1998,
+The ink is split into more segments than there are digits (segment.py), and the network classifies every group of
+neighbouring segments. Dynamic programming picks the groups with the highest total of log-probability and width prior.
+This is "heuristic over-segmentation" (LeCun et al., "Gradient-based learning applied to document recognition", 1998,
 section V).
 """
 
@@ -13,108 +13,112 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-import utils
-from reader.ink import center_ink, locate_ink
-from reader.load_image import full_size, read_picture
-from reader.segment import find_pieces
+from reader.classify import classify
+from reader.image_ops import bounding_box
+from reader.ink import extract_ink_and_box
+from reader.load_image import load_image_and_size
+from reader.segment import oversegment
 
-# These and those in segments.py were chosen with numbers made of training images (experiments/digit_strings.py).
+# Tuned on numbers composed of training images (experiments/digit_strings.py), as were the constants in segment.py.
 LONGEST = 1280  # pixels: larger pictures are shrunk first
-WIDEST = 1.6  # pieces that are wider together are no digit; this and the following are shares of the line's height
-LOW = 0.4  # what is not as high is no digit by itself, but a comma, a full stop or a minus sign
-USUAL = torch.tensor([0.75, 0.26, *[0.75] * 8])  # the width of each digit, as MNIST has it
-SPREAD = 0.4  # at this distance from the usual width, the score is less by 1
-COST = 2.0  # by this a cut makes the score less, or a join of two pieces that do not stand over one another
+MAX_SPAN_WIDTH = 1.6  # wider groups of segments are not a digit; this and the following are fractions of line height
+MIN_HEIGHT = 0.4  # anything lower is not a digit but a comma, a full stop or a minus sign
+TYPICAL_WIDTH = torch.tensor([0.75, 0.26, *[0.75] * 8])  # of each digit, as in MNIST
+WIDTH_TOLERANCE = 0.4  # a width that differs this much from the typical one lowers the score by 1
+CUT_PENALTY = 2.0  # lowers the score for each cut, and for each join of two components beside each other
 
 
 class Digit(NamedTuple):
     """One digit that `read_number` found."""
 
-    box: tuple[int, int, int, int]  # left, top, right, bottom in pixels of the picture, as PIL's crop takes them
+    box: tuple[int, int, int, int]  # left, top, right, bottom in pixels of the picture, as for PIL's crop
     probabilities: torch.Tensor  # of the ten digits, float32 [10], on the CPU
 
 
 def read_number(model, image):
-    """Return the digits in one picture, a list of `Digit` from left to right.
+    """Return the digits of one line in a picture, a list of `Digit` from left to right.
 
-    `image` is what `reader.digit.predict` takes, with one line of digits on it; boxes lie in the picture as it is to
-    be shown, turned as the camera says. Commas, minus signs, and a frame around the number are left out. Raises what
-    `predict` raises, and ValueError where there are two lines.
+    Takes the same images as `predict`. Boxes are in pixels of the picture as it is displayed, that is, rotated as its
+    EXIF orientation says. Commas, minus signs and a frame around the number are ignored. Raises what `predict` raises,
+    and ValueError if there are two lines.
     """
-    brightness = read_picture(image)
-    full, _ = full_size(image)
-    ink, part = locate_ink(brightness, LONGEST, at_edge=True)
-    where = [length * full / brightness.shape[1] for length in part]
-    labels, pieces, height = find_pieces(ink)
-    spans = find_spans(pieces, height)
-    parts = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
-    pixels = torch.cat([center_ink(part) for part in parts])
-    probabilities = utils.compute_logits(model, pixels.to(next(model.parameters()).device)).softmax(dim=1).cpu()
-    scores = [score(pieces[slice(*span)], height, own) for span, own in zip(spans, probabilities, strict=True)]
-    digits = [i for i in choose(spans, scores, pieces) if size(pieces[slice(*spans[i])])[1] >= LOW * height]
-    return [Digit(box_of(parts[i], where), probabilities[i]) for i in digits]
+    brightness, (full_width, _) = load_image_and_size(image)
+    ink, area = extract_ink_and_box(brightness, LONGEST, keep_border=True)
+    area = [length * full_width / brightness.shape[1] for length in area]
+    labels, segments, line_height = oversegment(ink)
+    spans = find_spans(segments, line_height)
+    inks = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
+    probabilities = classify(model, inks)
+    scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
+    return [
+        Digit(box_in_picture(inks[i], area), probabilities[i])
+        for i in best_segmentation(spans, scores, segments)
+        if size(segments[slice(*spans[i])])[1] >= MIN_HEIGHT * line_height
+    ]
 
 
 def text_of(digits):
-    """Return the likeliest of each of `digits`, a list of `Digit`, in a row: text."""
+    """Return the most likely value of each of `digits`, a list of `Digit`, as one string."""
     return "".join(str(int(digit.probabilities.argmax())) for digit in digits)
 
 
-def box_of(part, where):
-    """Return the box of the ink in `part` [h, w], which lies in the picture at `where`: left, top, width, height."""
-    left, top, width, height = where
-    rows, columns = (np.flatnonzero((part > 0.1).any(axis=axis)) for axis in (1, 0))
-    across, down = width / part.shape[1], height / part.shape[0]
-    starts = math.floor(left + columns[0] * across), math.floor(top + rows[0] * down)
-    return *starts, math.ceil(left + (columns[-1] + 1) * across), math.ceil(top + (rows[-1] + 1) * down)
+def box_in_picture(ink, area):
+    """Return the box of `ink` [h, w] in a picture in which it covers `area`: left, top, width, height."""
+    left, top, width, height = area
+    rows, columns = bounding_box(ink > 0.1)
+    x_scale, y_scale = width / ink.shape[1], height / ink.shape[0]
+    start = math.floor(left + columns.start * x_scale), math.floor(top + rows.start * y_scale)
+    return *start, math.ceil(left + columns.stop * x_scale), math.ceil(top + rows.stop * y_scale)
 
 
-# --- Pieces → digits -------------------------------------------------------------------------------------------------
+# --- Segments → digits -----------------------------------------------------------------------------------------------
 
 
-def size(pieces):
-    """Return the width and the height of `pieces` together."""
-    lefts, rights, tops, bottoms, _ = zip(*pieces, strict=True)
+def size(segments):
+    """Return the width and height of the bounding box of `segments`."""
+    lefts, rights, tops, bottoms, _ = zip(*segments, strict=True)
     return max(rights) - min(lefts), max(bottoms) - min(tops)
 
 
-def find_spans(pieces, height):
-    """Return the (start, end) of all neighbouring `pieces` that may be one digit."""
+def find_spans(segments, line_height):
+    """Return the (start, end) of all groups of neighbouring `segments` that may be one digit."""
     spans = []
-    for start in range(len(pieces)):
-        for end in range(start + 1, len(pieces) + 1):
-            if end > start + 1 and size(pieces[start:end])[0] > WIDEST * height:
+    for start in range(len(segments)):
+        for end in range(start + 1, len(segments) + 1):
+            if end > start + 1 and size(segments[start:end])[0] > MAX_SPAN_WIDTH * line_height:
                 break
             spans.append((start, end))
     return spans
 
 
-def score(pieces, height, probabilities):
-    """Return how well `pieces` together make one digit, which has these `probabilities`; 0 is best."""
-    joins = sum(a.whole != b.whole and not stand_over(a, b) for a, b in itertools.pairwise(pieces))
-    wide, high = (length / height for length in size(pieces))
-    if high < LOW:
-        return -COST * (1 + joins)
-    unusual = ((wide - USUAL) ** 2) / SPREAD**2
-    return (probabilities.log() - unusual).max().item() - COST * joins
+def score(segments, line_height, probabilities):
+    """Return how well `segments` together, with these `probabilities`, are one digit; the best possible score is 0."""
+    joins = sum(
+        left.component != right.component and not are_stacked(left, right)
+        for left, right in itertools.pairwise(segments)
+    )
+    width, height = (length / line_height for length in size(segments))
+    if height < MIN_HEIGHT:
+        return -CUT_PENALTY * (1 + joins)
+    width_penalty = (width - TYPICAL_WIDTH) ** 2 / WIDTH_TOLERANCE**2
+    return (probabilities.log() - width_penalty).max().item() - CUT_PENALTY * joins
 
 
-def stand_over(one, other):
-    """Return whether one of two pieces stands over the other, sharing more than half of a width but not of a height."""
-    across = min(one.right, other.right) - max(one.left, other.left)
-    down = min(one.bottom, other.bottom) - max(one.top, other.top)
-    narrow = min(one.right - one.left, other.right - other.left)
-    return across > narrow / 2 and down < min(one.bottom - one.top, other.bottom - other.top) / 2
+def are_stacked(a, b):
+    """Return whether one of two segments is above the other: more than half a width shared, less than half a height."""
+    shared_width = min(a.right, b.right) - max(a.left, b.left)
+    shared_height = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return shared_width > min(a.width, b.width) / 2 and shared_height < min(a.height, b.height) / 2
 
 
-def choose(spans, scores, pieces):
-    """Return which of `spans` follow each other from the first piece to the last with the highest sum of `scores`."""
-    best = {0: (0, [])}  # after so many pieces
-    for end in range(1, len(pieces) + 1):
-        ways = [
-            (best[span[0]][0] + scores[i], [*best[span[0]][1], i]) for i, span in enumerate(spans) if span[1] == end
+def best_segmentation(spans, scores, segments):
+    """Return the indices of the `spans` that cover all `segments` in order with the highest sum of `scores`."""
+    best = {0: (0, [])}  # number of segments covered → total score, chosen spans
+    for end in range(1, len(segments) + 1):
+        candidates = [
+            (best[start][0] + scores[i], [*best[start][1], i]) for i, (start, stop) in enumerate(spans) if stop == end
         ]
-        total, chosen = max(ways)
-        was_cut = end < len(pieces) and pieces[end - 1].whole == pieces[end].whole
-        best[end] = total - COST * was_cut, chosen
-    return best[len(pieces)][1]
+        total, chosen = max(candidates)
+        is_cut = end < len(segments) and segments[end - 1].component == segments[end].component
+        best[end] = total - CUT_PENALTY * is_cut, chosen
+    return best[len(segments)][1]

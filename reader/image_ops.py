@@ -1,21 +1,44 @@
-"""What the sheet, the ink and its pieces are found with: a smaller picture, its edge, the best split in two."""
+"""Basic image operations that several steps share."""
 
 import numpy as np
 from PIL import Image
 
+EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong to the same component
 
-def shrink(brightness, longest):
-    """Return `brightness` with its longer side at most `longest` pixels, each the mean of what it covers."""
-    height, width = brightness.shape
+
+def shrink(image, longest):
+    """Shrink float32 `image` [H, W] until its longer side has at most `longest` pixels, each the mean of its area."""
+    height, width = image.shape
     scale = longest / max(height, width)
     if scale >= 1:
-        return brightness
+        return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(brightness).resize(size, Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
 
 
-def split_in_two(values):
-    """Return the threshold that splits `values` best: the largest variance between the parts (Otsu, 1979)."""
+def resize(image, shape):
+    """Resize float32 `image` [H, W] to `shape`, (height, width), by bilinear interpolation."""
+    return np.asarray(Image.fromarray(image).resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def border_values(image):
+    """Return the values of `image` [H, W] along its border, [2 H + 2 W]."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+
+
+def corner_values(image):
+    """Return the values of `image` [H, W] in its four corners, [4]."""
+    return image[[0, 0, -1, -1], [0, -1, 0, -1]]
+
+
+def bounding_box(mask):
+    """Return the smallest (rows, columns) pair of slices that contains all True pixels of `mask`, bool [H, W]."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def otsu_threshold(values):
+    """Return the threshold with the largest variance between the two classes it makes of `values` (Otsu, 1979)."""
     counts, edges = np.histogram(values, bins=256)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1]
@@ -23,8 +46,3 @@ def split_in_two(values):
     sums = np.cumsum(counts * centres)
     means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
     return edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)]
-
-
-def edge_of(values):
-    """Return the values along the edge of the picture, [2 H + 2 W]."""
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

@@ -1,126 +1,96 @@
-"""Brightness → ink on nothing → 28×28, the form that MNIST's digits have.
-
-`find_ink` takes away what is not ink, and `center_ink` brings the rest into 28×28 as LeCun et al. describe
-("Gradient-based learning applied to document recognition", 1998, section III.A): scaled into a box of 20×20, its centre
-of mass in the middle.
-"""
+"""Extract the ink from a picture's brightness, whatever the colours, the light and the paper."""
 
 import numpy as np
-import torch
-from PIL import Image
 from scipy import ndimage
 
-from reader.cleanup import keep_writing
-from reader.image_ops import edge_of, shrink, split_in_two
-from reader.paper import cut_out
+from reader.cleanup import remove_clutter
+from reader.image_ops import border_values, corner_values, otsu_threshold, resize, shrink
+from reader.paper import crop_to_sheet
 
-LONGEST = 320  # pixels: larger pictures are shrunk first, since nothing smaller than a stroke matters
-FAINTEST = 0.08  # of the way from black to white: ink that stands out less is no ink
-
-# --- Brightness → ink ------------------------------------------------------------------------------------------------
+LONGEST = 320  # pixels: larger pictures are shrunk first; strokes are still wider than a pixel
+MIN_CONTRAST = 0.08  # least difference in brightness between ink and paper, where black is 0 and white 1
 
 
-def find_ink(brightness):
-    """Return how much ink is on each pixel, float32 [H, W] from 0 to 1, whatever its colour and that of the paper.
+def extract_ink(brightness):
+    """Return the amount of ink on each pixel, float [h, w] from 0 to 1, without shadows, noise and clutter.
 
-    `brightness` is float32 [H, W] from 0 to 1. Shadows, noise and specks are taken away. Raises ValueError where
-    nothing stands out.
+    `brightness` is float32 [H, W] from 0 to 1. Raises ValueError if nothing stands out from the paper.
     """
-    return locate_ink(brightness)[0]
+    return extract_ink_and_box(brightness)[0]
 
 
-def locate_ink(brightness, longest=LONGEST, at_edge=False):
-    """Return what `find_ink` does, and which part of the picture it is: left, top, width and height in its pixels.
+def extract_ink_and_box(brightness, longest=LONGEST, keep_border=False):
+    """Return the ink, and the part of the picture it was extracted from: (left, top, width, height) in pixels.
 
-    That part is shrunk to `longest` pixels at most. For `at_edge` see `pieces.keep_writing`.
+    That part is shrunk until its longer side has at most `longest` pixels. For `keep_border` see `remove_clutter`.
     """
-    brightness, (left, top) = cut_out(brightness)
+    brightness, (left, top) = crop_to_sheet(brightness)
     height, width = brightness.shape
     brightness = shrink(brightness, longest)
-    ink = brightness if is_light_on_dark(brightness) else 1 - brightness
-    ink = ink - paper_of(ink)
-    faint = f"{FAINTEST:.0%} of the way from black to white"
-    nothing = ValueError(f"no strokes stand out from the paper in the image, by {faint}; take it clearer or closer")
-    if ink.max() < FAINTEST:
-        raise nothing
-    threshold = split_off_ink(ink)
-    rest = ink[ink <= threshold]
-    noise = 1.4826 * np.median(np.abs(rest - np.median(rest)))  # a standard deviation, whatever the outliers
-    floor = np.median(rest) + 3 * noise
-    full = np.median(ink[ink > threshold])
-    if full - floor < FAINTEST:
-        raise nothing
-    return keep_writing(np.clip((ink - floor) / (full - floor), 0, 1), at_edge), (left, top, width, height)
+    darkness = 1 - brightness if is_dark_on_light(brightness) else brightness
+    contrast = darkness - estimate_background(darkness)
+    if contrast.max() < MIN_CONTRAST:
+        raise nothing_found()
+    threshold = ink_threshold(contrast)
+    paper = contrast[contrast <= threshold]
+    noise = 1.4826 * np.median(np.abs(paper - np.median(paper)))  # a robust standard deviation
+    no_ink = np.median(paper) + 3 * noise
+    full_ink = np.median(contrast[contrast > threshold])
+    if full_ink - no_ink < MIN_CONTRAST:
+        raise nothing_found()
+    ink = np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1)
+    return remove_clutter(ink, keep_border), (left, top, width, height)
 
 
-def paper_of(ink):
-    """Return what is left of `ink` [H, W] when all that is narrower than half of it is gone: paper, shadows and all.
-
-    A shadow or a desk goes on beyond the edge of the picture, however narrow the part of it that is seen. It is told
-    from ink that touches the edge by what it takes of it: two corners, or one and a third of the edge.
-    """
-    size = [min(max(3, max(ink.shape) // 2), side) for side in ink.shape]
-    paper = ndimage.grey_opening(ink, size, mode="nearest")
-    if np.ptp(edge_of(ink)) < FAINTEST:
-        return paper
-    beyond = [(side, side) for side in size]
-    dark = ndimage.grey_opening(np.pad(ink, beyond, mode="edge"), size)[size[0] : -size[0], size[1] : -size[1]]
-    pieces, _ = ndimage.label(dark > dark.min() + FAINTEST / 2)
-    edge, corners = edge_of(pieces), pieces[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()
-    grounds = [n for n in set(corners) - {0} if corners.count(n) >= 2 or (edge == n).mean() > 0.3]
-    return np.where(np.isin(pieces, grounds), dark, paper)
+def nothing_found():
+    found = f"no strokes stand out from the paper by at least {MIN_CONTRAST:.0%} of the range from black to white"
+    return ValueError(f"{found}; take a sharper or closer picture with more light")
 
 
-def is_light_on_dark(brightness):
-    """Return whether what stands out of its surroundings, half the picture wide, is brighter than they are.
+def is_dark_on_light(brightness):
+    """Return whether what differs from its surroundings, half the picture wide, is mostly darker than they are.
 
-    Their median is the brightness of the paper, in shadow or not, as long as less than half of them is ink.
+    The median of the surroundings is the paper, in shadow or not, as long as ink covers less than half of them.
     """
     small = shrink(brightness, 48)
     paper = ndimage.median_filter(small, size=[side // 2 | 1 for side in small.shape], mode="nearest")
-    paper = Image.fromarray(paper).resize(brightness.shape[::-1], Image.Resampling.BILINEAR)
-    off = brightness - np.asarray(paper)
-    return (np.maximum(off, 0) ** 2).sum() > (np.minimum(off, 0) ** 2).sum()
+    difference = brightness - resize(paper, brightness.shape)
+    return (np.maximum(difference, 0) ** 2).sum() <= (np.minimum(difference, 0) ** 2).sum()
 
 
-def split_off_ink(values):
-    """Return the threshold above which `values` are ink, not what is left of shadows.
+def estimate_background(darkness):
+    """Estimate how dark the paper is on each pixel of `darkness` [H, W], shadows included.
 
-    Where a shadow is much larger than the ink, the best split is between paper and shadow. Then what lies above it is
-    mostly shadow, far from the darkest ink, and is split again.
+    A grey opening with a window half the picture wide removes the ink. A shadow or a desk at the border may be
+    narrower than the window, since only a part of it is in the picture. So a second opening continues the border
+    outwards; its result is used in dark regions that hold two corners, or one corner and 30% of the border.
     """
-    threshold, darkest = split_in_two(values), np.quantile(values, 0.9999)
+    window = [min(max(3, max(darkness.shape) // 2), side) for side in darkness.shape]
+    inside = ndimage.grey_opening(darkness, window, mode="nearest")
+    if np.ptp(border_values(darkness)) < MIN_CONTRAST:
+        return inside
+    continued = np.pad(darkness, [(side, side) for side in window], mode="edge")
+    continued = ndimage.grey_opening(continued, window)[window[0] : -window[0], window[1] : -window[1]]
+    regions, _ = ndimage.label(continued > continued.min() + MIN_CONTRAST / 2)
+    border, corners = border_values(regions), corner_values(regions).tolist()
+
+    def is_background(region):
+        return corners.count(region) >= 2 or (border == region).mean() > 0.3
+
+    background = [region for region in set(corners) - {0} if is_background(region)]
+    return np.where(np.isin(regions, background), continued, inside)
+
+
+def ink_threshold(contrast):
+    """Return the threshold above which `contrast` is ink and not what is left of a shadow.
+
+    If a shadow is much larger than the ink, Otsu's threshold separates paper from shadow. What lies above it is then
+    mostly far lighter than the darkest ink, and is split again.
+    """
+    threshold, darkest = otsu_threshold(contrast), np.quantile(contrast, 0.9999)
     for _ in range(3):
-        above = values[values > threshold]
+        above = contrast[contrast > threshold]
         if np.median(above) > 0.35 * darkest:
             break
-        threshold = split_in_two(above)
+        threshold = otsu_threshold(above)
     return threshold
-
-
-# --- Ink → 28×28 -----------------------------------------------------------------------------------------------------
-
-
-def center_ink(ink):
-    """Return `ink` [H, W] as MNIST has its digits: uint8 [1, 1, 28, 28]. web/draw.html does the same."""
-    rows, columns = (np.flatnonzero((ink > 0.1).any(axis=axis)) for axis in (1, 0))
-    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = (max(1, int(20 * side / max(cropped.shape) + 0.5)) for side in cropped.shape)
-    box = shares(cropped.shape[0], height) @ cropped @ shares(cropped.shape[1], width).T
-    top, left = (place(box.sum(axis=axis)) for axis in (1, 0))
-    image = np.zeros((28, 28))
-    image[top : top + height, left : left + width] = box / box.max()
-    return torch.from_numpy(np.rint(255 * image).astype(np.uint8))[None, None]
-
-
-def shares(n, into):
-    """Return how much of each of `n` pixels goes into each of `into`, [into, n], so that each is a mean by area."""
-    starts = np.arange(into)[:, None] * n / into
-    covered = np.minimum(starts + n / into, np.arange(n) + 1) - np.maximum(starts, np.arange(n))
-    return np.maximum(covered, 0) * into / n
-
-
-def place(mass):
-    """Return where `mass`, one row of sums, has to begin so that its centre comes to lie on pixel 14 of 28."""
-    centre = (mass * np.arange(len(mass))).sum() / mass.sum()
-    return int(np.clip(np.floor(14 - centre + 0.5), 0, 28 - len(mass)))

@@ -1,6 +1,7 @@
-"""Ink → pieces: what hangs together, and where that is too wide for one digit, what cuts make of it.
+"""Split the ink of a line of digits into segments, each a digit or a part of one.
 
-Lengths are shares of the height of the line, which is that of the piece in which a pixel of ink usually is.
+Every connected component is a segment; one that is too wide for a digit is cut along the paths with the least ink.
+Lengths are fractions of the line's height.
 """
 
 import itertools
@@ -9,118 +10,128 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-WIDE = 1.15  # a wider piece may be several digits that touch
-ASIDE = 0.2  # how far a cut may go to either side to find its way around ink
-BETWEEN = 0.35  # two cuts are not nearer to each other
+from reader.image_ops import EIGHT_CONNECTED
+
+MAX_DIGIT_WIDTH = 1.15  # a wider component may be several touching digits
+CUT_SLACK = 0.2  # how far a cut may move sideways to avoid ink
+MIN_CUT_DISTANCE = 0.35  # between two cuts of a component
 
 
-class Piece(NamedTuple):
-    """Where one piece of the ink lies, upright, in pixels; `whole` is the same for what was cut from one."""
+class Segment(NamedTuple):
+    """The bounding box of a segment in the deslanted picture, in pixels, and the component that it is part of."""
 
     left: int
     right: int
     top: int
     bottom: int
-    whole: int
+    component: int
+
+    @property
+    def width(self):
+        return self.right - self.left
+
+    @property
+    def height(self):
+        return self.bottom - self.top
 
 
-def find_pieces(ink):
-    """Return the number of the piece that is nearest to each pixel, int [H, W], the pieces, and the line's height.
+class Pixels(NamedTuple):
+    """The pixels of some ink: their place in the picture, and their column in the deslanted picture; all int [n]."""
 
-    `ink` is float [H, W] from 0 to 1. Pieces are numbered from 1, from left to right, and what is left out has -1.
-    Raises ValueError where there are two lines.
+    rows: np.ndarray
+    columns: np.ndarray
+    upright: np.ndarray
+
+    def select(self, mask):
+        return Pixels(self.rows[mask], self.columns[mask], self.upright[mask])
+
+    def bounds(self, component):
+        return Segment(self.upright.min(), self.upright.max() + 1, self.rows.min(), self.rows.max() + 1, component)
+
+
+def oversegment(ink):
+    """Split `ink`, float [H, W] from 0 to 1; return (labels, segments, line height).
+
+    `segments` is a list of `Segment` from left to right, and `labels`, int [H, W], has the number of the nearest one,
+    counted from 1, at each pixel. The line's height is that of the component of a typical pixel, in pixels. Raises
+    ValueError if there are two lines of digits.
     """
-    labels, _ = ndimage.label(ink > 0.5, structure=np.ones((3, 3)))
+    components = label_components(ink)
+    boxes = [pixels.bounds(i) for i, pixels in enumerate(components)]
+    line_height = np.median(np.repeat([box.height for box in boxes], [len(pixels.rows) for pixels in components]))
+    check_one_line(boxes, line_height)
+    found = [
+        (part.bounds(i), part)
+        for i, pixels in enumerate(components)
+        for part in split_wide(pixels, boxes[i], ink, line_height)
+    ]
+    found.sort(key=lambda pair: pair[0].left + pair[0].right)
+    labels = np.zeros(ink.shape, dtype=int)
+    for number, (_, pixels) in enumerate(found, start=1):
+        labels[pixels.rows, pixels.columns] = number
     nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    labels = np.where(np.isin(labels, no_digits(labels)), -1, labels)
-    rows, columns = np.nonzero(labels > 0)
-    upright = rows, stand_up(rows, columns)
-    wholes, dark = np.zeros((2, len(ink), upright[1].max() + 1))
-    wholes[upright], dark[upright] = labels[rows, columns], ink[rows, columns]
-    boxes = dict(enumerate(ndimage.find_objects(wholes.astype(int)), start=1))
-    boxes = {whole: box for whole, box in boxes.items() if box}
-    height = np.median([high(boxes[whole]) for whole in labels[rows, columns]])
-    refuse_two_lines(boxes.values(), height)
-    found = []
-    for whole, box in boxes.items():
-        own = wholes[box] == whole
-        after = cut(np.where(own, dark[box], 0), height)
-        for number in np.unique(after[own]):
-            y, x = (places + side.start for places, side in zip(np.nonzero(own & (after == number)), box, strict=True))
-            found.append((Piece(x.min(), x.max() + 1, y.min(), y.max() + 1, whole), (y, x)))
-    found.sort(key=lambda one: one[0].left + one[0].right)
-    for number, (_, places) in enumerate(found, start=1):
-        wholes[places] = number
-    labels[rows, columns] = wholes[upright]
-    return labels[tuple(nearest)], [piece for piece, _ in found], height
+    return labels[tuple(nearest)], [segment for segment, _ in found], line_height
 
 
-def no_digits(labels):
-    """Return those of `labels` that hold a corner of the picture, as a scan's dark corners do, or frame others.
-
-    None where nothing else would be left.
-    """
-    boxes = dict(enumerate(ndimage.find_objects(labels), start=1))
-    frames = {outer for outer, inner in itertools.permutations(boxes, 2) if is_frame(boxes[outer], boxes[inner])}
-    out = frames | (set(labels[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()) & boxes.keys())
-    return sorted(out) if out != boxes.keys() else []
+def label_components(ink):
+    """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
+    components, n = ndimage.label(ink > 0.5, structure=EIGHT_CONNECTED)
+    rows, columns = np.nonzero(components)
+    pixels, numbers = Pixels(rows, columns, deslant(rows, columns)), components[rows, columns]
+    return [pixels.select(numbers == number) for number in range(1, n + 1)]
 
 
-def is_frame(outer, inner):
-    """Return whether the box `outer` lies around `inner`, which is no speck in it."""
-    around = all(one.start < other.start and other.stop < one.stop for one, other in zip(outer, inner, strict=True))
-    return around and high(inner) > high(outer) / 4
+def deslant(rows, columns):
+    """Shear `columns` so that slanted writing stands upright: return int [n] from 0, packed into the fewest columns."""
 
-
-def high(box):
-    return box[0].stop - box[0].start
-
-
-def stand_up(rows, columns):
-    """Return `columns` of ink so that slanted writing stands upright, from 0: where most of it is in few columns."""
-
-    def lean(slant):
+    def shear(slant):
         moved = columns + np.floor(slant * rows).astype(int)
         return moved - moved.min()
 
-    return max(map(lean, np.linspace(-0.7, 0.7, 29)), key=lambda moved: (np.bincount(moved) ** 2).sum())
+    return max(map(shear, np.linspace(-0.7, 0.7, 29)), key=lambda moved: (np.bincount(moved) ** 2).sum())
 
 
-def refuse_two_lines(boxes, height):
-    """Raise ValueError where two of the pieces in `boxes`, both of some height, stand over one another."""
-    tall = [box for box in boxes if high(box) > 0.6 * height]
+def check_one_line(boxes, line_height):
+    """Raise ValueError if two of `boxes`, both of some height, are above one another."""
+    tall = [box for box in boxes if box.height > 0.6 * line_height]
     for upper, lower in itertools.permutations(tall, 2):
-        shared = min(upper[1].stop, lower[1].stop) - max(upper[1].start, lower[1].start)
-        narrower = min(box[1].stop - box[1].start for box in (upper, lower))
-        if shared > narrower / 2 and lower[0].start - upper[0].stop > 0.2 * height:
-            raise ValueError("there is more than one line of digits in the image; crop it to one")
+        shared = min(upper.right, lower.right) - max(upper.left, lower.left)
+        if shared > min(upper.width, lower.width) / 2 and lower.top - upper.bottom > 0.2 * line_height:
+            raise ValueError("there is more than one line of digits in the picture; crop it to one line")
 
 
-def cut(dark, height):
-    """Return how many cuts lie to the left of each pixel, int [h, w], where `dark` is the ink of one piece, upright.
+def split_wide(pixels, box, ink, line_height):
+    """Return the parts of a component, given by its `pixels` and its bounding box: a list of `Pixels`.
 
-    A cut is the way from top to bottom through the least ink. There is none where the piece is not `WIDE`.
+    A component up to `MAX_DIGIT_WIDTH` wide is its own only part.
     """
-    width, aside = dark.shape[1], max(1, round(ASIDE * height))
-    after = np.zeros(dark.shape, dtype=int)
-    if width <= WIDE * height:
-        return after
-    starts = range(0, width - 2 * aside, max(1, round(0.04 * height)))
-    ways = sorted((cheapest_way(dark, start, start + 2 * aside + 1) for start in starts), key=lambda way: way[0])
-    middles = []
-    for _, way in ways:
-        if all(abs(way.mean() - middle) > BETWEEN * height for middle in middles):
-            middles.append(way.mean())
-            after += np.arange(width) > way[:, None]
-    return after
+    if box.width <= MAX_DIGIT_WIDTH * line_height:
+        return [pixels]
+    image = np.zeros((box.height, box.width))
+    rows, columns = pixels.rows - box.top, pixels.upright - box.left
+    image[rows, columns] = ink[pixels.rows, pixels.columns]
+    part_of = sum(columns > cut[rows] for cut in find_cuts(image, line_height))  # the number of cuts to the left
+    return [pixels.select(part_of == number) for number in np.unique(part_of)]
 
 
-def cheapest_way(dark, start, stop):
-    """Return how much ink is on the way from top to bottom that has least, and its columns, from `start` to `stop`."""
-    costs, steps = dark[0, start:stop], []
-    for row in dark[1:, start:stop]:
-        sides = np.pad(costs + 0.02, 1, constant_values=np.inf)  # a step aside costs a little
-        choices = np.stack([sides[:-2], costs, sides[2:]])
+def find_cuts(image, line_height):
+    """Return the cuts through a component, a list of columns, one for each row; `image` is its ink, float [h, w]."""
+    slack = max(1, round(CUT_SLACK * line_height))
+    starts = range(0, image.shape[1] - 2 * slack, max(1, round(0.04 * line_height)))
+    paths = sorted((min_cost_path(image, start, start + 2 * slack + 1) for start in starts), key=lambda path: path[0])
+    cuts = []
+    for _, path in paths:
+        if all(abs(path.mean() - cut.mean()) > MIN_CUT_DISTANCE * line_height for cut in cuts):
+            cuts.append(path)
+    return cuts
+
+
+def min_cost_path(image, start, stop):
+    """Return the least ink on a path from top to bottom of `image` between two columns, and the path's columns [h]."""
+    costs, steps = image[0, start:stop], []
+    for row in image[1:, start:stop]:
+        sideways = np.pad(costs + 0.02, 1, constant_values=np.inf)  # a step sideways has a small cost
+        choices = np.stack([sideways[:-2], costs, sideways[2:]])
         steps.append(choices.argmin(axis=0) - 1)
         costs = row + choices.min(axis=0)
     columns = [int(costs.argmin())]

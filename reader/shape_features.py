@@ -1,75 +1,76 @@
-"""What a shape of ink is like, in numbers that MNIST's digits can be asked for, too."""
+"""Shape features of ink, comparable with those of MNIST's digits."""
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from reader.cleanup import EIGHT
+from reader.image_ops import EIGHT_CONNECTED, bounding_box
+from reader.mnist_format import BOX
 
-HEIGHT = 160  # pixels: where the longer side of the ink's box has fewer, it is enlarged
-BOX = 20  # pixels of that side in MNIST: the unit of lengths
+MIN_SIZE = 160  # pixels: ink whose longer side has fewer is enlarged before it is measured
 
 
-def measure(ink):
-    """Return the measures of `ink`, float [H, W] from 0 to 1, as a dictionary of floats.
+def shape_features(ink):
+    """Return the shape features of `ink`, float [H, W] from 0 to 1, a dictionary of floats.
 
-    `stroke` is how wide the strokes are, in pixels of MNIST's box of 20×20. `width` is the box's width over its height.
-    `loops` is how many areas the ink encloses. `beside` is how high the next piece beside the largest one is, as a
-    share of the higher of the two, and `apart` how far a piece is at the most from the next one, as a share of the
-    box's longer side; both are 0 where there is one piece alone.
+    - `stroke_width`: mean width of the strokes in pixels, with the digit scaled to MNIST's box of 20×20
+    - `aspect_ratio`: width of the bounding box divided by its height
+    - `n_holes`: number of areas that the ink encloses
+    - `neighbour_height`: height of the tallest component beside the largest one, or of the largest one if that is
+      lower, as a fraction of the other; 0 if there is none
+    - `largest_gap`: largest distance from a component to the nearest other one, as a fraction of the longer side of
+      the bounding box; 0 if there is only one component
     """
-    rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
-    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    side = max(HEIGHT, *cropped.shape)
-    size = [max(1, round(side * n / max(cropped.shape))) for n in cropped.shape[::-1]]
-    shape = np.pad(np.asarray(Image.fromarray(cropped).resize(size, Image.Resampling.BILINEAR)) > 0.5, 8)
-    # In a stroke of width w the mean distance to its edge is a quarter of w.
-    stroke = 4 * ndimage.distance_transform_edt(shape)[shape].mean() * BOX / side
-    whole = ndimage.binary_dilation(shape, EIGHT, iterations=side // 80)  # thin strokes may have gaps
-    pieces, _ = ndimage.label(whole, structure=EIGHT)
+    cropped = ink[bounding_box(ink > 0.5)].astype(np.float32)
+    longest = max(MIN_SIZE, *cropped.shape)
+    size = [max(1, round(longest * n / max(cropped.shape))) for n in cropped.shape[::-1]]
+    mask = np.pad(np.asarray(Image.fromarray(cropped).resize(size, Image.Resampling.BILINEAR)) > 0.5, 8)
+    # Across a stroke of width w, the mean distance to its edge is w / 4.
+    stroke_width = 4 * ndimage.distance_transform_edt(mask)[mask].mean() * BOX / longest
+    closed = ndimage.binary_dilation(mask, EIGHT_CONNECTED, iterations=longest // 80)  # bridges gaps in thin strokes
+    components, _ = ndimage.label(closed, structure=EIGHT_CONNECTED)
     return {
-        "stroke": float(stroke),
-        "width": cropped.shape[1] / cropped.shape[0],
-        "loops": float(loops(whole, smallest=(side / 40) ** 2)),
-        "beside": beside(pieces),
-        "apart": apart(pieces) / side,
+        "stroke_width": float(stroke_width),
+        "aspect_ratio": cropped.shape[1] / cropped.shape[0],
+        "n_holes": float(count_holes(closed, min_area=(longest / 40) ** 2)),
+        "neighbour_height": neighbour_height(components),
+        "largest_gap": largest_gap(components) / longest,
     }
 
 
-def loops(shape, smallest):
-    """Return how many areas of at least `smallest` pixels the bool [H, W] `shape` encloses."""
-    areas = np.bincount(ndimage.label(~shape)[0].ravel())[2:]  # after the shape and what is around it
-    return int((areas >= smallest).sum())
+def count_holes(mask, min_area):
+    """Return how many areas of at least `min_area` pixels `mask`, bool [H, W] with an empty border, encloses."""
+    areas = np.bincount(ndimage.label(~mask)[0].ravel())[2:]  # 0 is the mask, 1 is what surrounds it
+    return int((areas >= min_area).sum())
 
 
-def beside(pieces):
-    """Return how high the highest piece beside the largest one is, as a share of the higher of the two, or 0.
+def neighbour_height(components):
+    """Return the height of the tallest component beside the largest one, as a ratio of the two heights up to 1, or 0.
 
-    Beside it is what shares less than a third of its own columns with it. `pieces` is int [H, W], 0 where no ink is.
+    A component is beside the largest one if less than a third of its columns are shared. `components` is int [H, W].
     """
-    first = np.argmax(np.bincount(pieces.ravel())[1:])
-    boxes = ndimage.find_objects(pieces)
-    rows_of_first, columns_of_first = boxes[first]
-    share = 0.0
-    for rows, columns in (box for i, box in enumerate(boxes) if i != first):
-        common = min(columns_of_first.stop, columns.stop) - max(columns_of_first.start, columns.start)
-        if common < (columns.stop - columns.start) / 3:
-            lower, higher = sorted(part.stop - part.start for part in (rows, rows_of_first))
-            share = max(share, lower / higher)
-    return share
+    largest = np.argmax(np.bincount(components.ravel())[1:])
+    boxes = ndimage.find_objects(components)
+    rows_of_largest, columns_of_largest = boxes[largest]
+    ratio = 0.0
+    for rows, columns in (box for i, box in enumerate(boxes) if i != largest):
+        shared = min(columns_of_largest.stop, columns.stop) - max(columns_of_largest.start, columns.start)
+        if shared < (columns.stop - columns.start) / 3:
+            lower, higher = sorted(part.stop - part.start for part in (rows, rows_of_largest))
+            ratio = max(ratio, lower / higher)
+    return ratio
 
 
-def apart(pieces, most=10):
-    """Return how far a piece is from the next one at the most, in pixels, or 0. Only the `most` largest are asked.
+def largest_gap(components, n_largest=10):
+    """Return the largest distance in pixels from one of the `n_largest` components to its nearest other one, or 0.
 
-    `pieces` is int [H, W], 0 where no ink is.
+    `components` is int [H, W], 0 where there is no ink.
     """
-    areas = np.bincount(pieces.ravel())[1:]
-    largest = 1 + np.argsort(-areas)[:most]
+    areas = np.bincount(components.ravel())[1:]
+    largest = 1 + np.argsort(-areas)[:n_largest]
     if len(largest) < 2:
         return 0.0
-    others = pieces > 0
+    ink = components > 0
     return max(
-        float(ndimage.distance_transform_edt(~(others & (pieces != number)))[pieces == number].min())
-        for number in largest
+        float(ndimage.distance_transform_edt(~(ink & (components != n)))[components == n].min()) for n in largest
     )

@@ -1,0 +1,62 @@
+"""Read digits in pictures: `python -m reader photo.jpg`, or `python -m reader --number photo.jpg`."""
+
+import argparse
+import sys
+
+from model import WEIGHTS, load_net
+from reader.classify import classify
+from reader.digit_string import read_number, text_of
+from reader.ink import extract_ink
+from reader.load_image import load_image
+from reader.sanity_checks import find_warnings
+
+
+def read_digit(net, path):
+    """Return the digit in the picture at `path`, its confidence and any warnings, as text."""
+    ink = extract_ink(load_image(path))
+    probabilities = classify(net, [ink])[0]
+    return describe(int(probabilities.argmax()), probabilities.max(), find_warnings(net, ink))
+
+
+def read_digits(net, path):
+    """Return the number in the picture at `path` and its lowest confidence, as text."""
+    digits = read_number(net, path)
+    return describe(text_of(digits), min(digit.probabilities.max() for digit in digits), [])
+
+
+def describe(answer, confidence, warnings):
+    return "; ".join([f"{answer}, confidence {confidence:.1%}", *(f"warning: {warning}" for warning in warnings)])
+
+
+def error_message(error, path):
+    """Return what an OSError or ValueError says about the file `path`, one line that starts with its name."""
+    message = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+    return message if str(path) in message else f"{path}: {message}"
+
+
+def main():
+    """Print one line per picture; return the number of pictures that could not be read, the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m reader", description="Read the handwritten digit in a picture.")
+    parser.add_argument("picture", nargs="+", help="picture of one digit, or with --number of one line of digits")
+    parser.add_argument("--number", action="store_true", help="read several digits, from left to right")
+    options, n_failed = parser.parse_args(), 0
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not in a notebook
+            stream.reconfigure(errors="replace")  # the encoding may lack "°", or characters of a file name
+    try:
+        net = load_net()
+    except (OSError, ValueError) as error:
+        sys.exit(error_message(error, WEIGHTS))
+    for path in options.picture:
+        try:
+            answer = (read_digits if options.number else read_digit)(net, path)
+        except (OSError, ValueError) as error:
+            print(error_message(error, path), file=sys.stderr)
+            n_failed += 1
+        else:
+            print(f"{path}: {answer}")
+    return min(n_failed, 255)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

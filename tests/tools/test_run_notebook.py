@@ -49,9 +49,9 @@ def write_notebook(folder, *sources):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "MNIST_6k.ipynb")
 
 
-def start(run, folder, **environment):
+def start(run, folder, stdout=subprocess.PIPE, **environment):
     environment = {name: value for name, value in os.environ.items() if name != "MNIST_EPOCHS"} | environment
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "latin-1"}
+    options = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True, "encoding": "latin-1"}
     return subprocess.Popen([sys.executable, "-c", SCRIPT, run, str(folder)], cwd=ROOT, env=environment, **options)
 
 
@@ -60,7 +60,7 @@ def files_in(folder):
 
 
 def test_save_does_not_depend_on_the_users_settings(tmp_path):
-    """Backend, figure format, encoding, width of the terminal, and a kernel of the user's named python3."""
+    """Backend, figure format and encoding, and a kernel of the user's named python3."""
     checkout, settings = tmp_path / "checkout", tmp_path / "settings"
     (settings / "kernels" / "python3").mkdir(parents=True)
     broken = {"argv": ["no-such-program"], "display_name": "broken", "language": "python"}
@@ -70,16 +70,35 @@ def test_save_does_not_depend_on_the_users_settings(tmp_path):
     checkout.mkdir()
     write_notebook(checkout, PARAMETERS, TRAINING, FIGURE.format("history"), FIGURE.format("mistakes"))
     paths = {"JUPYTER_PATH": str(settings), "IPYTHONDIR": str(settings)}
-    process = start("save", checkout, MPLBACKEND="Agg", PYTHONIOENCODING="cp1252", COLUMNS="80", **paths)
+    process = start("save", checkout, MPLBACKEND="Agg", PYTHONIOENCODING="cp1252", **paths)
     printed, errors = process.communicate()
     assert process.returncode == 0, errors
     assert printed.count("Test set: 1 ? 2") == 2  # while it ran, and at the end
     saved = nbformat.read(checkout / "MNIST_6k.ipynb", as_version=4)
     assert saved.cells[0].source == PARAMETERS  # not those of the run
-    assert "| 1/1 [00:00<00:00," in saved.cells[1].outputs[0].text
     files = files_in(checkout)
     assert files["mnist_6k.pt"] == b"weights"
     assert files["images/curves.png"][:4] == files["images/mistakes.png"][:4] == b"\x89PNG"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_narrow_terminal_cuts_neither_the_saved_nor_the_shown_progress_bar(tmp_path):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    write_notebook(tmp_path, PARAMETERS, TRAINING)
+    process = start("run", tmp_path, stdout=theirs, COLUMNS="80", LINES="24")
+    _, errors = process.communicate()
+    os.close(theirs)
+    assert process.returncode == 0, errors
+    assert "Accuracy=88.64: 100%| 1/1 [00:00<00:00," in os.read(ours, 100_000).decode()
+    os.close(ours)
+    bar = nbformat.read(tmp_path / "build" / "MNIST_6k.ipynb", as_version=4).cells[1].outputs[0]
+    assert "Accuracy=88.64: 100%|██████████| 1/1 [00:00<00:00," in bar.text
 
 
 def test_save_replaces_nothing_if_a_figure_is_missing(tmp_path):

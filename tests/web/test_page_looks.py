@@ -60,6 +60,54 @@ def test_pad_has_the_resolution_of_the_screen(open_page):
             assert (pad > 127).mean() == pytest.approx(0.1, abs=0.05)
 
 
+def modified_page(folder, old, new):
+    """Write the page with `new` instead of `old`, and with the right hashes, into `folder`; return its URL."""
+    text = build.PAGE.read_text(encoding="utf-8")
+    assert old in text
+    changed = text.replace(old, new)
+    for tag in ("style", "script"):
+        before, after = (re.search(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)[1] for page in (text, changed))
+        changed = changed.replace(build.csp_hash(before), build.csp_hash(after))
+    (folder / "modified.html").write_text(changed, encoding="utf-8")
+    return (folder / "modified.html").as_uri()
+
+
+@pytest.mark.parametrize("size", [(360, 740, 3), (740, 360, 1.5), (1280, 800, 2)], ids=str)
+def test_pad_keeps_its_size_in_browsers_without_svh(browser, tmp_path, size):
+    """Safari before 15.4, Chrome before 108, Firefox before 101: there `100svh` is invalid, as `100xyz` is anywhere."""
+    with screen(browser, *size):
+        browser.get(build.PAGE.as_uri())
+        expected = inside_of_pad(browser)
+        browser.get(modified_page(tmp_path, "svh", "xyz"))
+        draw(browser, STROKES[7])
+        for _ in range(5):
+            next_frame(browser)
+        assert inside_of_pad(browser) == pytest.approx(expected)
+        assert browser.execute_script("return pad.width") == pytest.approx(expected[2] * size[2], abs=1)
+
+
+def test_size_of_the_pad_does_not_depend_on_the_pixels_of_its_canvas(browser, tmp_path):
+    """Even if the browser understands nothing of its CSS size."""
+    with screen(browser, 1280, 800, 2):
+        browser.get(modified_page(tmp_path, "var(--screen)", "1xyz"))
+        before = inside_of_pad(browser)
+        browser.execute_script("pad.width = pad.height = 5000")
+        assert inside_of_pad(browser) == before
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["scripts off", "scripts forbidden"])
+def test_page_says_so_if_scripts_do_not_run(browser, tmp_path, blocked):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not blocked})
+    try:
+        browser.get(modified_page(tmp_path, "script-src", "img-src") if blocked else build.PAGE.as_uri())
+        answer = browser.find_element("id", "answer")
+        assert "needs JavaScript" in answer.text
+        assert answer.get_attribute("aria-hidden") is None
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    browser.get_log("browser")
+
+
 # --- Colours ---
 
 

@@ -136,8 +136,8 @@ def execute(notebook, folder):
         extra_arguments=["--InlineBackend.figure_formats={'png'}"],  # regardless of the user's configuration
     )
     environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    environment.pop("COLUMNS", None)  # or progress bars would be cut to the width of this terminal
-    with tempfile.TemporaryFile() as log:  # what the kernel itself prints, not its cells
+    # The kernel's own output is kept out of sight. It has no terminal, whose width would cut progress bars.
+    with tempfile.TemporaryFile() as log:
         try:
             client.execute(stdout=log, stderr=log, env=environment)
         except (DeadKernelError, asyncio.CancelledError):

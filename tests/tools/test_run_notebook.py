@@ -50,7 +50,9 @@ def write_notebook(folder, *sources):
 
 
 def start(run, folder, stdout=subprocess.PIPE, **environment):
-    environment = {name: value for name, value in os.environ.items() if name != "MNIST_EPOCHS"} | environment
+    # With PYTEST_CURRENT_TEST, a kernel hides its terminal.
+    names = os.environ.keys() - {"MNIST_EPOCHS", "PYTEST_CURRENT_TEST"}
+    environment = {name: os.environ[name] for name in names} | environment
     options = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True, "encoding": "latin-1"}
     return subprocess.Popen([sys.executable, "-c", SCRIPT, run, str(folder)], cwd=ROOT, env=environment, **options)
 
@@ -91,7 +93,7 @@ def test_narrow_terminal_cuts_neither_the_saved_nor_the_shown_progress_bar(tmp_p
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     write_notebook(tmp_path, PARAMETERS, TRAINING)
-    process = start("run", tmp_path, stdout=theirs, COLUMNS="80", LINES="24")
+    process = start("run", tmp_path, stdout=theirs)
     _, errors = process.communicate()
     os.close(theirs)
     assert process.returncode == 0, errors

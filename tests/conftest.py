@@ -9,21 +9,13 @@ from helpers import ROOT
 
 import utils
 from tools.browser import MISSING, has_chrome, open_chrome
-from training.data import ARCHIVES
+from training.data import FILES
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if "browser" in item.fixturenames:
             item.add_marker("browser")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quiet():
-    """A machine with nothing else to do, whatever it has: else `fit` would look, and warn, in hundreds of tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.cpu.idle_cores", lambda: None)
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -45,17 +37,17 @@ def small(mnist):
 
 @pytest.fixture
 def raw(tmp_path):
-    """A folder as `load_mnist` wants it, with the four archives."""
+    """A copy of the four archives, in the layout that `load_mnist` reads."""
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name in ARCHIVES:
-        shutil.copy(ROOT / "data" / "MNIST" / "raw" / name, folder)
+    for name in FILES:
+        shutil.copy(ROOT / "data" / "MNIST" / "raw" / f"{name}.gz", folder)
     return folder
 
 
 @pytest.fixture(params=[1, 2], ids="{} threads".format)
 def threads(request):
-    """Each number of threads that makes a difference: from two on, narrow BatchNorm layers get another layout."""
+    """Both numbers of threads that make a difference: with two or more, narrow BatchNorm layers get another layout."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -67,7 +59,7 @@ def threads(request):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium, driven through Selenium. Where there is none, tests are skipped; in CI they fail."""
+    """Headless Chromium, driven through Selenium. Without it, tests are skipped; in CI they fail."""
     pytest.importorskip("selenium", reason="needs the package selenium")
     if not has_chrome() and not os.environ.get("CI"):
         pytest.skip(MISSING)

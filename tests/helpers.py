@@ -1,6 +1,5 @@
-"""What test files share by import: the repository's folder, small networks and trainers, a hand that draws."""
+"""What several test files import: the repository's folder, small networks and training states, a hand that draws."""
 
-import functools
 import os
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import torch
 
 import utils
 from model import Net
-from training.trainer import Trainer
+from training.state import TrainState
 
 ROOT = Path(__file__).resolve().parent.parent
 
-RECIPE = {"batch_size": 128, "optimizers": utils.muon_and_adam, "lr": 0.05, "averaging": 0.9}
+RECIPE = {"batch_size": 128, "make_optimizers": utils.muon_and_adam, "lr": 0.05, "ema_decay": 0.9}
 
 
 def make_net(seed=0):
@@ -20,25 +19,17 @@ def make_net(seed=0):
     return Net()
 
 
-def make_trainer(split, steps=20, **recipe):
-    trainer = Trainer(make_net(), split, utils.one_cycle(steps), **(RECIPE | recipe))
-    trainer.rows.copy_(torch.arange(128))
-    trainer.affines.copy_(utils.no_affines(len(split.labels)))
-    trainer.lr.copy_(trainer.rates.max(dim=0).values)
-    return trainer
-
-
-@functools.cache
-def photographs(factor, level):
-    """Return the pictures of a level of experiments/photo_robustness.py with their digits, a list."""
-    from experiments import photo_robustness as pictures
-
-    _, test = utils.load_mnist(ROOT / "data")
-    return list(pictures.pictures(pictures.FACTORS[factor][level], test))
+def make_state(train, steps=20, **settings):
+    """Return a `TrainState` of a new network, ready to train on the first 128 images at the peak learning rate."""
+    state = TrainState(make_net(), train, utils.one_cycle(steps), utils.train_step, **(RECIPE | settings))
+    state.batch_indices.copy_(torch.arange(128))
+    state.affines.copy_(utils.identity_affines(len(train.labels)))
+    state.lr_now.copy_(state.lr_schedule.max(dim=0).values)
+    return state
 
 
 class Hostile:
-    """What would leave a mark, a folder, if it were unpickled."""
+    """An object that would create a folder, `mark`, if it were unpickled."""
 
     def __init__(self, mark):
         self.mark = mark

@@ -66,6 +66,7 @@ def read_files(raw):
                     raise EOFError("its MD5 is not that of MNIST")
             except (OSError, EOFError, zlib.error) as error:
                 reason = getattr(error, "strerror", None) or error
+                content = None
                 problems.append(f"{path} cannot be used: {reason}. Move it away and try again to download it.")
         contents.append(content)
     return contents, problems

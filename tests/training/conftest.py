@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: a few images, a run that nothing interrupted, and one that was."""
+"""What the tests of checkpoints share: a few images, a run that nothing interrupted, and one that was stopped."""
 
 import pytest
 from interrupted import run, run_until, start
@@ -19,14 +19,14 @@ def path(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(tiny):
-    """A run that nothing interrupted: model and history."""
+def uninterrupted(tiny):
+    """The model and history of a run that nothing interrupted."""
     model = start(dropout=0.1)
     return model, run(model, tiny)
 
 
 @pytest.fixture
-def half(tiny, path):
+def stopped(tiny, path):
     """The checkpoint of a run of two epochs that was stopped in the second."""
     run_until(2, start(), tiny, epochs=2, checkpoint=path)
     assert path.exists()

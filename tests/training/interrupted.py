@@ -1,6 +1,4 @@
-"""Short runs, as the tests of checkpoints interrupt them, and what is compared of them."""
-
-import re
+"""Short runs for the tests of checkpoints: interrupted, and compared."""
 
 import pytest
 import torch
@@ -20,12 +18,6 @@ def run(model, splits, **options):
     return utils.fit(model, *splits, **({"epochs": EPOCHS, "batch_size": 64} | options))
 
 
-def lines(log):
-    """Return the log's last state of each line, without the times, which differ from run to run."""
-    shown = [line.rsplit("\r", 1)[-1] for line in log.split("\n")]
-    return [re.sub(r" \[\d\d:\d\d<.*\]", "", line).rstrip() for line in shown]
-
-
 def without_seconds(history):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
@@ -34,20 +26,20 @@ def same_weights(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
+def assert_same_run(model, history, uninterrupted):
+    """Fail unless model and history are those of the uninterrupted run, bit for bit."""
+    assert without_seconds(history) == without_seconds(uninterrupted[1])
+    assert same_weights(model, uninterrupted[0])
+
+
 def run_until(epoch, model, splits, **options):
-    """Run as a script does, and be stopped at the end of `epoch`, before that epoch counts."""
-    with pytest.raises(KeyboardInterrupt):
-        run(model, splits, **options, extra=stop_in(epoch))
-
-
-def stop_in(epoch):
-    """Return an `extra` that is interrupted at the end of `epoch`, before that epoch counts."""
+    """Run as a script does, interrupted at the end of `epoch`, before that epoch is complete."""
     calls = []
 
-    def extra(trainer):
+    def stop(state):
         calls.append(1)
         if len(calls) == epoch:
             raise KeyboardInterrupt
-        return {}
 
-    return extra
+    with pytest.raises(KeyboardInterrupt):
+        run(model, splits, **options, extra_metrics=stop)

@@ -21,7 +21,7 @@ def images(mnist):
     return mnist[0].images[:64].cpu()
 
 
-@pytest.mark.parametrize("maps", [affines(64), utils.no_affines(64)], ids=["limits of 0", "none"])
+@pytest.mark.parametrize("maps", [affines(64), utils.identity_affines(64)], ids=["limits of 0", "none"])
 def test_no_augmentation_is_the_identity(images, maps):
     seen = warp(images, maps)
     assert seen.dtype == torch.float32

@@ -1,0 +1,431 @@
+"""Speed-ups change no result: fast layers, malloc, and the step captured as a CUDA graph.
+
+Capture is tested with stand-ins for CUDA and on PyTorch's meta device everywhere, and for real if there is a GPU.
+"""
+
+import contextlib
+import copy
+import itertools
+import platform
+import subprocess
+import sys
+import types
+import warnings
+
+import pytest
+import torch
+from helpers import ROOT, make_net, make_state
+
+import utils
+from training import speedups
+from training.data import shuffled_batches
+from training.speedups import ALL, BatchNormChannelsFirst, convert, tune_malloc
+from training.state import TrainState, float_tensors
+
+pytestmark = pytest.mark.numeric
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+# --- Memory ---
+
+FAULTS = """
+import resource, sys, torch
+from training.speedups import tune_malloc
+if sys.argv[1] == "keep":
+    tune_malloc()
+def faults_of_ten_steps():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        [torch.ones(10_000_000) for _ in range(3)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults_of_ten_steps()  # the heap finds its size
+print(faults_of_ten_steps())
+"""
+
+
+def keeps_large_blocks():
+    """Return whether this is a glibc that can keep blocks of more than 32 MiB: 2.35 or newer."""
+    name, version = platform.libc_ver()
+    return name == "glibc" and [int(part) for part in version.split(".")[:2]] >= [2, 35]
+
+
+@pytest.mark.skipif(not keeps_large_blocks(), reason="needs glibc 2.35")
+def test_tune_malloc_avoids_page_faults():
+    """Blocks of 40 MB: glibc's own threshold adapts to blocks of up to 32 MB only."""
+    command = [sys.executable, "-c", FAULTS]
+    kept, returned = (
+        int(subprocess.run([*command, how], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+        for how in ("keep", "return")
+    )
+    assert returned > 1000
+    assert kept < returned / 10
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError])
+def test_tune_malloc_does_nothing_without_glibc(monkeypatch, error):
+    def fail(name):
+        raise error(name)
+
+    monkeypatch.setattr("ctypes.CDLL", fail)
+    tune_malloc.__wrapped__()
+
+
+# --- Layers ---
+
+
+def outcome(model, images, weights):
+    """Return what a training step computes: the gradients of the weighted sum of the outputs, and all statistics."""
+    (model(images) * weights).sum().backward()
+    return {**dict(model.named_buffers()), **{name: p.grad for name, p in model.named_parameters()}}
+
+
+def fast_copy(model, device_type, monkeypatch, threads=2):
+    """Return a copy of `model` with the fast layers for a kind of device; it is computed wherever `model` is."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    return convert(copy.deepcopy(model), types.SimpleNamespace(type=device_type), ALL)
+
+
+@pytest.mark.parametrize(("kind", "fast_layers"), [("cuda", 6 + 9), ("cpu", 4)])
+@pytest.mark.parametrize("minimum", [1, speedups.MIN_VALUES_PER_CHANNEL], ids=["every BatchNorm", "large BatchNorm"])
+def test_fast_layers_compute_the_same(device, monkeypatch, minimum, kind, fast_layers):
+    """In float64, far above rounding, with enough images to reach the real limit."""
+    monkeypatch.setattr(speedups, "MIN_VALUES_PER_CHANNEL", minimum)
+    plain = make_net().double().to(device, memory_format=torch.channels_last).train()
+    fast = fast_copy(plain, kind, monkeypatch)
+    assert sum(type(layer).__module__ == "training.speedups" for layer in fast.modules()) == fast_layers
+    images, weights = torch.randn(64, 1, 28, 28).double().to(device), torch.randn(64, 10).double().to(device)
+    torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
+    torch.testing.assert_close(fast.eval()(images), plain.eval()(images))
+    assert list(fast.state_dict()) == list(plain.state_dict())
+
+
+@pytest.mark.parametrize("disabled", sorted(ALL))
+def test_convert_leaves_out_a_disabled_speedup(monkeypatch, disabled):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    classes = set()
+    for kind in ("cpu", "cuda"):
+        model = convert(make_net(), types.SimpleNamespace(type=kind), ALL - {disabled})
+        classes |= {type(layer).__name__ for layer in model.modules()}
+    found = {
+        name
+        for name, own in (
+            ("batchnorm_channels_first", "BatchNormChannelsFirst"),
+            ("conv1x1_as_bmm", "Conv1x1AsBmm"),
+            ("batchnorm_channels_last", "BatchNormChannelsLast"),
+        )
+        if own in classes
+    }
+    # Without channels_last, there is nothing to convert from.
+    gone = {disabled} | ({"batchnorm_channels_first"} if disabled == "channels_last" else set())
+    assert found == {"batchnorm_channels_first", "conv1x1_as_bmm", "batchnorm_channels_last"} - gone
+
+
+def test_one_thread_keeps_plain_batchnorm(monkeypatch):
+    model = fast_copy(make_net(), "cpu", monkeypatch, threads=1)
+    assert not any(isinstance(layer, BatchNormChannelsFirst) for layer in model.modules())
+
+
+class Doubled(torch.nn.Conv2d):
+    def forward(self, images):
+        return 2 * super().forward(images)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        torch.nn.Conv2d(4, 6, 1),
+        torch.nn.Conv2d(4, 6, 1, stride=2),
+        torch.nn.Conv2d(4, 6, 1, padding=1),
+        torch.nn.Conv2d(4, 4, 1, groups=2),
+        torch.nn.Conv2d(4, 6, (1, 3)),
+        Doubled(4, 6, 1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.BatchNorm2d(4, affine=False),
+        torch.nn.BatchNorm2d(4, track_running_stats=False),
+        torch.nn.BatchNorm2d(4, momentum=None),
+    ],
+    ids=str,
+)
+def test_convert_keeps_what_any_layer_computes(monkeypatch, kind, layer):
+    monkeypatch.setattr(speedups, "MIN_VALUES_PER_CHANNEL", 1)
+    plain = copy.deepcopy(layer).double()
+    fast = fast_copy(plain, kind, monkeypatch)
+    images = torch.randn(3, 4, 5, 7).double()
+    expected = plain(images)
+    weights = torch.randn_like(expected)
+    torch.testing.assert_close(fast(images), expected)
+    if list(layer.parameters()):
+        torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
+
+
+def test_conv1x1_accepts_a_single_image(monkeypatch):
+    """As wide as it has channels, so that a matrix product would be possible, and wrong."""
+    plain = torch.nn.Conv2d(4, 6, 1)
+    image = torch.randn(4, 4, 4)
+    torch.testing.assert_close(fast_copy(plain, "cuda", monkeypatch)(image), plain(image))
+
+
+# --- Capture, with stand-ins for CUDA's streams and graphs ---
+
+
+class StandIns:
+    """Stand-ins for torch.cuda: `log` lists what was asked of it; a step that is being captured computes nothing."""
+
+    def __init__(self, patch):
+        self.log, self.capturing, self.device, self.error = [], False, None, None
+        self.current = types.SimpleNamespace(wait_stream=lambda other: None)
+        self.side = types.SimpleNamespace(wait_stream=lambda other: None)
+        for name in ("device", "graph", "stream"):
+            patch.setattr(torch.cuda, name, getattr(self, f"on_{name}"))
+        patch.setattr(torch.cuda, "Stream", lambda: self.note("stream created", self.side))
+        patch.setattr(torch.cuda, "CUDAGraph", lambda: types.SimpleNamespace(replay=self.replay))
+        patch.setattr(torch.cuda, "current_stream", lambda: self.current)
+        patch.setattr(torch.cuda, "set_stream", lambda stream: self.note("stream restored", stream))
+        patch.setattr(speedups, "make_capturable", lambda optimizers: None)  # what it sets is refused on a CPU
+
+    def note(self, what, value=None):
+        assert self.device is not None, f"{what} on whatever device is current"
+        self.log.append(what)
+        return value
+
+    @contextlib.contextmanager
+    def on_device(self, device):
+        self.device = device
+        yield
+        self.device = None
+
+    @contextlib.contextmanager
+    def on_stream(self, stream):
+        assert stream is self.side
+        yield
+
+    @contextlib.contextmanager
+    def on_graph(self, graph, stream):
+        assert stream is self.side
+        self.capturing = True
+        yield
+        self.capturing = False
+        if self.error is not None:
+            raise self.error
+
+    def step(self, state):
+        self.note("capture" if self.capturing else "step")
+        self.state = state
+        if not self.capturing:
+            utils.train_step(state)
+
+    def replay(self):
+        self.note("replay")
+        utils.train_step(self.state)
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    return StandIns(monkeypatch)
+
+
+@pytest.fixture
+def split(small):
+    """A few training images on the CPU, where nothing else is captured."""
+    return utils.Split(*(part.cpu() for part in small[0]))
+
+
+def one(kind):
+    return lambda model, lr: [kind(model.parameters(), lr)]
+
+
+OPTIMIZERS = {"muon_and_adam": utils.muon_and_adam}
+# Some of these have a state that doesn't start at zero.
+OPTIMIZERS |= {kind.__name__: one(kind) for kind in (torch.optim.NAdam, torch.optim.ASGD, torch.optim.Rprop)}
+
+
+def train(state):
+    """Train for ten steps and return what training changed: tensors by name."""
+    order = shuffled_batches(1280, 128, torch.Generator().manual_seed(0))
+    utils.train_epoch(state, order, state.affines.clone(), verbose=False)
+    saved = state.save()
+    memory = {
+        f"{number} {name}": value
+        for number, entries in enumerate(itertools.chain(*saved["optimizers"]))
+        for name, value in entries.items()
+    }
+    ema = {f"ema {name}": value for name, value in saved["ema"].items()}
+    return {**saved["live"], **ema, **memory, "losses": state.losses}
+
+
+def graphed(state, stand_ins):
+    state.run_step = speedups.GraphedStep(stand_ins.step, state)
+    return state
+
+
+def assert_same(ours, expected):
+    assert list(ours) == list(expected)
+    assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_graphed_steps_are_the_steps_of_the_run(split, stand_ins, name):
+    """The first three uncaptured, the others replayed: none is lost, none is taken twice, nothing is undone."""
+    plain, captured = (make_state(split, make_optimizers=OPTIMIZERS[name]) for _ in range(2))
+    assert_same(train(graphed(captured, stand_ins)), train(plain))
+    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", *["replay"] * 7]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("operation not permitted\nwhen capturing"), ValueError(), OSError("x")])
+def test_training_continues_if_capture_fails(split, stand_ins, capsys, error):
+    stand_ins.error = error
+    plain, captured = (make_state(split) for _ in range(2))
+    ours = train(graphed(captured, stand_ins))
+    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", "stream restored", *["step"] * 7]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert f"cannot be captured as a CUDA graph ({type(error).__name__}: " in line
+    assert_same(ours, train(plain))
+
+
+def test_optimizer_that_reads_back_is_reported_and_trained_uncaptured(split, stand_ins, monkeypatch, capsys):
+    monkeypatch.setattr(speedups, "make_capturable", lambda optimizers: "Adagrad reads its learning rate back")
+    plain, slow = (make_state(split, make_optimizers=one(torch.optim.Adagrad)) for _ in range(2))
+    assert_same(train(graphed(slow, stand_ins)), train(plain))
+    assert capsys.readouterr().out.count("(Adagrad reads its learning rate back)") == 1
+
+
+def test_warm_up_hides_only_the_warning_about_capturable(split, stand_ins, recwarn):
+    def warn_and_step(state):
+        warnings.warn("This instance was constructed with capturable=True, but step() is running without", stacklevel=2)
+        warnings.warn("something else", stacklevel=2)
+
+    speedups.GraphedStep(warn_and_step, make_state(split))()
+    assert [str(warning.message) for warning in recwarn] == ["something else"]
+
+
+def test_make_capturable_covers_torch_optimizers():
+    def of(kind, **options):
+        return kind(make_net().parameters(), lr=0.1, **options)
+
+    optim = torch.optim
+    capturable = (optim.Adam, optim.AdamW, optim.NAdam, optim.RAdam, optim.ASGD, optim.Rprop, optim.RMSprop)
+    optimizers = [of(kind) for kind in (*capturable, optim.Adadelta, optim.Adamax)]
+    assert speedups.make_capturable(optimizers) is None
+    assert all(group["capturable"] for optimizer in optimizers for group in optimizer.param_groups)
+    sgd = of(optim.SGD, momentum=0.9, foreach=True)
+    assert speedups.make_capturable([sgd]) is None
+    assert [(group["fused"], group["foreach"]) for group in sgd.param_groups] == [(True, False)]
+    assert speedups.make_capturable(utils.muon_and_adam(make_net(), 0.1)) is None
+    for kind in (optim.Adagrad, optim.Adafactor, type("Derived", (optim.Adagrad,), {})):
+        assert speedups.make_capturable([sgd, of(kind)]).startswith(f"{kind.__name__} reads its learning rate back")
+
+
+# --- Without data: on PyTorch's meta device nothing can be read back, and no tensor may be elsewhere ---
+
+
+class Plain(torch.optim.Optimizer):
+    """In place of Adam, which the meta device doesn't have."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.sub_(group["lr"] * parameter.grad)
+
+
+def muon_and_plain(model, lr):
+    muon, adam = utils.muon_and_adam(model, lr)
+    return [muon, Plain(adam.param_groups[0]["params"], lr)]
+
+
+@pytest.fixture
+def meta_state(monkeypatch):
+    """A state without data; `read_progress`, the one method that reads from the device, returns made-up numbers."""
+    monkeypatch.setattr(TrainState, "read_progress", lambda self, first_step, steps: ([0.0] * steps, 0))
+    images, labels = torch.zeros(1280, 1, 28, 28, dtype=torch.uint8), torch.zeros(1280, dtype=torch.int64)
+    split = utils.Split(images.to("meta"), labels.to("meta"))
+    recipe = {"batch_size": 128, "make_optimizers": muon_and_plain, "lr": 0.1, "ema_decay": 0.9}
+    return TrainState(make_net(), split, utils.one_cycle(10), utils.train_step, **recipe)
+
+
+def run_epoch(state):
+    return utils.train_epoch(state, shuffled_batches(1280, 128), utils.random_affines(1280), verbose=False)
+
+
+def tensors_of(state):
+    """Return all tensors that a step may touch, by name."""
+    found = {name: value for name, value in vars(state).items() if isinstance(value, torch.Tensor)}
+    found |= dict(zip(("images", "labels"), state.train, strict=True))
+    for model in (state.live_model, state.ema_model):
+        found |= {f"{id(model)} {name}": value for name, value in model.state_dict().items()}
+    lists = state.ema_tensors + state.live_tensors + state.ema_rate_views
+    found |= {f"ema {number}": value for number, value in enumerate(lists)}
+    for number, optimizer in enumerate(state.optimizers):
+        found |= {f"lr {number} {n}": group["lr"] for n, group in enumerate(optimizer.param_groups)}
+        entries = itertools.chain(*(entries.items() for entries in optimizer.state.values()))
+        found |= {f"memory {number} {n} {name}": value for n, (name, value) in enumerate(entries)}
+    return found
+
+
+def elsewhere(state):
+    return [name for name, tensor in tensors_of(state).items() if tensor.device.type != "meta"]
+
+
+def test_epoch_reads_nothing_back_and_stays_on_one_device(meta_state):
+    run_epoch(meta_state)
+    assert len(tensors_of(meta_state)) > 100
+    assert elsewhere(meta_state) == []
+    meta_state.step_index = torch.zeros(1, dtype=torch.int64)
+    assert elsewhere(meta_state) == ["step_index"]  # seen even if an operation accepts it
+
+
+def on_the_cpu(state):
+    state.ema_tensors = [tensor.new_zeros(tensor.shape, device="cpu") for tensor in state.ema_tensors]
+
+
+def read_back(state):
+    step = state.run_step
+    state.run_step = lambda: (step(), state.losses[0].item())
+
+
+def shape_from_data(state):
+    step = state.run_step
+    state.run_step = lambda: (step(), state.train.images[state.losses[:1280] > 0])
+
+
+@pytest.mark.parametrize("fault", [on_the_cpu, read_back, shape_from_data])
+def test_meta_device_notices_a_fault(meta_state, fault):
+    """Otherwise the test above proves nothing."""
+    fault(meta_state)
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        run_epoch(meta_state)
+
+
+# --- With a GPU ---
+
+
+@needs_cuda
+def test_graphed_step_is_the_plain_step(small):
+    captured, plain = make_state(small[0], steps=100), make_state(small[0], steps=100, speedups=ALL - {"cuda_graph"})
+    for _ in range(100):
+        captured.run_step()
+        plain.run_step()
+    assert isinstance(captured.run_step.run, types.BuiltinMethodType | types.MethodType)  # graph.replay
+    torch.testing.assert_close(captured.losses[0], plain.losses[0], atol=1e-3, rtol=1e-2)
+    pairs = zip(float_tensors(captured.ema_model), float_tensors(plain.ema_model), strict=True)
+    for ours, expected in pairs:
+        torch.testing.assert_close(ours, expected, atol=1e-3, rtol=1e-2)
+
+
+@needs_cuda
+def test_epoch_never_waits_for_the_gpu(small, monkeypatch):
+    state = make_state(small[0])
+    for _ in range(speedups.WARM_UP + 1):
+        state.run_step()
+    monkeypatch.setattr(TrainState, "read_progress", lambda self, first_step, steps: ([0.0] * steps, 0))
+    order, affines = shuffled_batches(1280, 128).to(small[0].images.device), state.affines.clone()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        utils.train_epoch(state, order, affines, verbose=False)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -276,7 +276,7 @@ def pick_device(name=None):
     device = torch.accelerator.current_accelerator()
     try:
         torch.ones(2, device=device).sum().item()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # torch raises either
         print(f"Training on the CPU, since {device} cannot be used: {str(error).splitlines()[0]}")
         return torch.device("cpu")
     return device

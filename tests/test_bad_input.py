@@ -1,4 +1,4 @@
-"""Bad input, by table: each case is refused before any training, and the message names the culprit."""
+"""Invalid arguments, by table: each is refused with a message that names it."""
 
 import functools
 import math
@@ -59,125 +59,89 @@ class First(Flat):
 # What is called, what its message must contain: the argument's name, and what was found.
 CASES = {
     "model is a class": (fit(model=Net), ["model", "type"]),
-    "model is a string": (fit(model="net"), ["model is 'net'", "Module"]),
     "model has nine classes": (fit(model=Flat()), ["what model returns", "[2, 9]", "[N, 10]"]),
     "model returns a tuple": (fit(model=Pair()), ["what model returns is (tensor", "logits [N, 10]"]),
-    "model returns a row for all": (fit(model=First()), ["what model returns", "[1, 10]", "[2, 10]"]),
     "model is of float64": (fit(model=Net().double()), ["model's", "float64", "float32; try model.float()"]),
-    "model is frozen": (fit(model=Net().requires_grad_(False)), ["model", "to be trained: requires_grad"]),
-    "model has no parameters": (fit(model=torch.nn.Flatten()), ["model", "to be trained: requires_grad"]),
+    "model is frozen": (fit(model=Net().requires_grad_(False)), ["model", "trainable parameters (requires_grad=True)"]),
+    "model has no parameters": (fit(model=torch.nn.Flatten()), ["model", "trainable parameters (requires_grad=True)"]),
     "train is a tuple": (fit(train=(IMAGES, LABELS)), ["train is (tensor(", "Split"]),
-    "train is None": (fit(train=None), ["train", "NoneType"]),
     "train images are floats": (fit(split(IMAGES.float())), ["train.images", "float32", "uint8"]),
-    "train images lack their channel": (fit(split(IMAGES[:, 0])), ["train.images", "[4, 28, 28]"]),
     "train images have three channels": (fit(split(IMAGES.expand(4, 3, 28, 28))), ["train.images", "[4, 3, 28, 28]"]),
-    "train images are 32 wide": (fit(split(torch.zeros(4, 1, 28, 32, dtype=torch.uint8))), ["train.images", "32"]),
     "train images are a list": (fit(split([[0]])), ["train.images", "[[0]]"]),
     "train is empty": (fit(split(IMAGES[:0], LABELS[:0])), ["train.images", "[0, 1, 28, 28]", "at least 1"]),
     "train has fewer labels": (fit(split(labels=LABELS[:3])), ["train.labels", "[3]", "[4]"]),
     "train labels are int32": (fit(split(labels=LABELS.int())), ["train.labels", "int32", "int64"]),
-    "train labels are floats": (fit(split(labels=LABELS.float())), ["train.labels", "float32"]),
-    "train labels are one-hot": (fit(split(labels=torch.zeros(4, 10).long())), ["train.labels", "[4, 10]"]),
     "train labels reach 10": (fit(split(labels=LABELS + 7)), ["train.labels is [7, 10]", "0 to 9"]),
-    "train labels are negative": (fit(split(labels=LABELS - 1)), ["train.labels is [-1, 2]"]),
     "train images are elsewhere": (fit(split(IMAGES.to("meta"))), ["train", "meta"]),
-    "test is a dictionary": (fit(test={}), ["test", "dict", "Split"]),
     "test images are elsewhere": (fit(test=split(IMAGES.to("meta"))), ["test.images", "meta", "cpu"]),
-    "test is empty": (fit(test=split(IMAGES[:0], LABELS[:0])), ["test.images", "[0, 1, 28, 28]"]),
-    "test labels reach 255": (fit(test=split(labels=LABELS + 252)), ["test.labels", "255"]),
     "epochs is 0": (fit(epochs=0), ["epochs", "0", "1 or more"]),
-    "epochs is negative": (fit(epochs=-1), ["epochs", "-1"]),
     "epochs is a float": (fit(epochs=1.5), ["epochs", "1.5", "whole"]),
-    "epochs is True": (fit(epochs=True), ["epochs", "True"]),
-    "epochs is text": (fit(epochs="15"), ["epochs is '15'"]),
     "batch_size is 0": (fit(batch_size=0), ["batch_size", "0"]),
-    "batch_size is None": (fit(batch_size=None), ["batch_size", "None"]),
     "lr is 0": (fit(lr=0), ["lr", "0", "above 0"]),
-    "lr is negative": (fit(lr=-0.1), ["lr", "-0.1"]),
     "lr is NaN": (fit(lr=math.nan), ["lr", "nan", "finite"]),
-    "lr is infinite": (fit(lr=math.inf), ["lr", "inf", "finite"]),
-    "averaging is 1": (fit(averaging=1), ["averaging", "1", "below 1"]),
-    "averaging is negative": (fit(averaging=-0.5), ["averaging", "-0.5"]),
-    "averaging is NaN": (fit(averaging=math.nan), ["averaging", "nan"]),
-    "lr is text": (fit(lr="0.1"), ["lr is '0.1'"]),
-    "optimizers is missing": (fit(optimizers=None), ["optimizers is of type NoneType", "function"]),
-    "optimizers returns one": (
-        fit(optimizers=lambda model, lr: torch.optim.SGD(model.parameters(), lr), epochs=2),
-        ["what optimizers returns is of type SGD", "list"],
+    "ema_decay is 1": (fit(ema_decay=1), ["ema_decay", "1", "below 1"]),
+    "make_optimizers is missing": (fit(make_optimizers=None), ["make_optimizers is of type NoneType", "function"]),
+    "make_optimizers returns one": (
+        fit(make_optimizers=lambda model, lr: torch.optim.SGD(model.parameters(), lr), epochs=2),
+        ["what make_optimizers returns is of type SGD", "list"],
     ),
-    "optimizers returns none": (fit(optimizers=lambda model, lr: [], epochs=2), ["what optimizers returns is []"]),
-    "schedule is a number": (fit(schedule=0.1), ["schedule is 0.1", "function"]),
+    "make_optimizers returns none": (
+        fit(make_optimizers=lambda model, lr: [], epochs=2),
+        ["what make_optimizers returns is []"],
+    ),
     "schedule is too short": (fit(schedule=lambda steps: torch.ones(0)), ["schedule(1) is float32 [0]", "tensor [1]"]),
     "schedule is NaN": (fit(schedule=lambda steps: torch.full((1,), math.nan)), ["schedule(1)", "finite"]),
     "schedule has a single step": (fit(), ["schedule(1) is [0.0]", "more epochs or a smaller batch_size"]),
-    "schedule returns a list": (fit(schedule=lambda steps: [1.0]), ["schedule(1) is [1.0]", "tensor"]),
     "augment is missing": (fit(augment=None), ["augment is of type NoneType"]),
     "augment returns one map for all": (
-        fit(augment=lambda n, generator: torch.zeros(1, 2, 3)),
-        ["augment(2) is float32 [1, 2, 3]", "tensor [2, 2, 3]"],
+        fit(augment=lambda n, generator: torch.zeros(1, 2, 3), epochs=2),
+        ["augment(4) is float32 [1, 2, 3]", "tensor [4, 2, 3]"],
     ),
-    "augment returns no tensor": (fit(augment=lambda n, generator: None), ["augment(2)", "NoneType"]),
     "augment returns NaN": (
-        fit(augment=lambda n, generator: torch.full((n, 2, 3), math.nan)),
-        ["augment(2)", "finite numbers"],
+        fit(augment=lambda n, generator: torch.full((n, 2, 3), math.nan), epochs=2),
+        ["augment(4)", "finite numbers"],
     ),
     "augment goes too far": (
-        fit(augment=functools.partial(utils.random_affines, scale=1.2)),
+        fit(augment=functools.partial(utils.random_affines, scale=1.2), epochs=2),
         ["scale is 1.2", "below 1"],
     ),
-    "extra is a number": (fit(extra=5), ["extra is 5", "function"]),
-    "extra returns a number": (fit(extra=lambda trainer: 5, epochs=2), ["what extra returns is 5", "dictionary"]),
+    "extra_metrics is a number": (fit(extra_metrics=5), ["extra_metrics is 5", "function"]),
+    "extra_metrics returns a number": (
+        fit(extra_metrics=lambda state: 5, epochs=2),
+        ["what extra_metrics returns is 5", "dictionary"],
+    ),
     "checkpoint is a number": (fit(checkpoint=5), ["checkpoint is 5", "path"]),
-    "checkpoint is empty": (fit(checkpoint=""), ["checkpoint is ''", "path"]),
     "seed is negative": (fit(seed=-1), ["seed", "-1"]),
-    "seed is a float": (fit(seed=0.5), ["seed", "0.5"]),
-    "seed is too large": (fit(seed=2**63), ["seed", str(2**63)]),
     "n is negative": (call(utils.random_affines, -1), ["n is -1"]),
-    "n is a float": (call(utils.random_affines, 2.0), ["n is 2.0"]),
     "degrees are negative": (call(utils.random_affines, 1, degrees=-1), ["degrees", "-1"]),
-    "shift is NaN": (call(utils.random_affines, 1, shift=math.nan), ["shift", "nan"]),
     "scale is 1": (call(utils.random_affines, 1, scale=1), ["scale", "1"]),
     "shear is 90": (call(utils.random_affines, 1, shear=90), ["shear", "90"]),
-    "shear is infinite": (call(utils.random_affines, 1, shear=math.inf), ["shear", "inf"]),
     "images to read are floats": (call(utils.compute_logits, Net(), IMAGES.float()), ["images", "float32", "uint8"]),
-    "images to read are none": (call(utils.compute_logits, Net(), IMAGES[:0]), ["images", "[0, 1, 28, 28]"]),
-    "image to read lacks its batch": (call(utils.compute_logits, Net(), IMAGES[0]), ["images", "[1, 28, 28]"]),
     "images to read are elsewhere": (call(utils.compute_logits, Net().to("meta"), IMAGES), ["images", "cpu", "meta"]),
     "split to evaluate is a tensor": (call(utils.evaluate, Net(), IMAGES), ["split is uint8 [4, 1, 28, 28]"]),
     "warmup is 0": (call(utils.one_cycle, 10, warmup=0), ["warmup", "0"]),
-    "warmup is all": (call(utils.one_cycle, 10, warmup=1), ["warmup", "1"]),
     "no steps": (call(utils.one_cycle, 0), ["steps", "0"]),
-    "nothing to shuffle": (call(shuffled_batches, 0, 128), ["n is 0"]),
     "batches of nothing": (call(shuffled_batches, 10, 0), ["batch_size", "0"]),
     "history is empty": (call(utils.plot_history, []), ["history is []", "fit"]),
     "digits in no column": (call(utils.plot_digits, GOOD, columns=0), ["columns is 0", "1 or more"]),
-    "digits in half a column": (call(utils.plot_digits, GOOD, columns=0.5), ["columns is 0.5", "whole"]),
-    "digits of a tensor": (call(utils.plot_digits, IMAGES), ["split is uint8 [4, 1, 28, 28]", "Split"]),
     "confusion has fewer labels": (call(utils.plot_confusion, LOGITS, LABELS[:3]), ["logits", "[4, 10]", "[3, 10]"]),
     "confusion has nine classes": (call(utils.plot_confusion, LOGITS[:, 1:], LABELS), ["logits", "[4, 9]", "[4, 10]"]),
-    "confusion of predictions": (call(utils.plot_confusion, LABELS, LABELS), ["logits", "int64 [4]", "[4, 10]"]),
     "mistakes of fewer logits": (call(utils.plot_mistakes, LOGITS[1:], GOOD), ["logits", "[3, 10]", "[4, 10]"]),
-    "no mistakes to show": (call(utils.plot_mistakes, LOGITS, GOOD, most=0), ["most is 0", "1 or more"]),
     "dropout is text": (call(Net, dropout="0.1"), ["dropout is '0.1'"]),
     "dropout is 1": (call(Net, dropout=1), ["dropout", "1"]),
     "model gets bytes": (call(Net(), IMAGES), ["images", "uint8"]),
-    "model gets another size": (call(Net(), torch.zeros(2, 1, 32, 32)), ["images", "[2, 1, 32, 32]"]),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_refused_and_the_culprit_named(case):
+def test_invalid_argument_is_refused_by_name(case):
     action, words = CASES[case]
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are what is matched
         action()
     assert [word for word in words if word not in str(error.value)] == []
 
 
-def test_there_are_many_cases():
-    assert len(CASES) >= 40
-
-
-def test_a_refusal_changes_nothing(capsys):
+def test_refused_fit_changes_nothing(capsys):
     model = Net().train()
     before = [p.clone() for p in model.parameters()]
     for options in ({"lr": 0}, {"augment": 1}, {"epochs": 0}):
@@ -189,20 +153,20 @@ def test_a_refusal_changes_nothing(capsys):
 
 
 def exploding_at(fatal):
-    """Return an `optimizers` whose step number `fatal` makes the weights infinite."""
+    """Return a `make_optimizers` whose step number `fatal` makes the weights infinite."""
 
     class Explode(torch.optim.SGD):
         @torch.no_grad()
         def step(self):
             for p in self.param_groups[0]["params"]:
-                # Counted on the device, since a recorded step runs in Python but once.
+                # Counted on the device, since a captured step runs in Python only once.
                 count = self.state[p].setdefault("count", torch.zeros((), device=p.device)).add_(1)
                 p.mul_(torch.where(count == fatal, math.inf, 1.0))
 
     return lambda model, lr: [Explode(model.parameters(), lr)]
 
 
-@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (10, "step 10: the loss on the test images")])
-def test_a_loss_that_is_not_finite_stops_the_run(small, fatal, words):
+@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (10, "the test loss")])
+def test_non_finite_loss_stops_the_run(small, fatal, words):
     with pytest.raises(FloatingPointError, match=rf"epoch 1, {words} is nan; try a lower lr than 0\.1"):
-        utils.fit(Net(), *small, epochs=2, optimizers=exploding_at(fatal), lr=0.1)
+        utils.fit(Net(), *small, epochs=2, make_optimizers=exploding_at(fatal), lr=0.1)

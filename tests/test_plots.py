@@ -1,4 +1,4 @@
-"""Every plot is a figure whose axes say what they show."""
+"""Every figure shows what it should, on labelled axes, regardless of matplotlib's style."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +25,7 @@ HISTORY = [
 
 
 def logits_with_mistakes(labels, n=40):
-    """Return logits [N, 10] that are sure and right, but for the first `n` images."""
+    """Return logits [N, 10] that are confident and right, except for the first `n` images."""
     logits = torch.nn.functional.one_hot(labels, 10).float() * 9
     logits[:n] = logits[:n].roll(1, dims=1)
     return logits
@@ -52,7 +52,7 @@ def legend(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
-def test_each_plot_is_a_figure_of_github_width_that_draws(figures, tmp_path):
+def test_every_plot_draws_at_github_width(figures, tmp_path):
     for name, figure in figures.items():
         assert isinstance(figure, Figure), name
         figure.savefig(tmp_path / f"{name}.png")
@@ -68,22 +68,16 @@ def test_charts_have_labelled_axes(figures, name):
         assert axes.get_xlabel() != "" or axes.get_label() == "<colorbar>"
 
 
-def test_history_shows_both_parts_and_the_claim(figures):
+def test_history_shows_both_splits_and_the_target(figures):
     loss, accuracy = figures["history"].axes
     assert legend(loss) == ["training, augmented", "test", "epoch 10"]
     assert legend(accuracy) == ["training, augmented", "test", "99.4%", "epoch 10"]
-    train, test, target = (100 - line.get_ydata() for line in map(drawn, accuracy.lines[:3]))
+    train, test, target = (100 - np.asarray(line.get_ydata()) for line in accuracy.lines[:3])
     assert list(train) == pytest.approx([100 * row["train_accuracy"] for row in HISTORY])
     assert list(test) == pytest.approx([100 * row["test_accuracy"] for row in HISTORY])
     assert list(target) == pytest.approx([99.4, 99.4])
     assert set(accuracy.lines[3].get_xdata()) == {10}
     assert list(loss.lines[1].get_ydata()) == pytest.approx([row["test_loss"] for row in HISTORY])
-
-
-def drawn(line):
-    """Return `line`, whose y data may be a list, with them as an array."""
-    line.set_ydata(np.asarray(line.get_ydata()))
-    return line
 
 
 def history_from(*accuracies, epochs=15):
@@ -95,8 +89,8 @@ def history_from(*accuracies, epochs=15):
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 10, 15])
-def test_history_shows_every_epoch_and_no_others(epochs, tmp_path):
-    """From a tenth right, as before any training, to no mistake at all: each on its height, and nothing cut off."""
+def test_history_shows_every_epoch(epochs, tmp_path):
+    """From 10% accuracy, as before any training, to no mistake at all: nothing is cut off."""
     figure = utils.plot_history(history_from(0.1, 0.8, 0.995, 1.0, epochs=epochs))
     figure.savefig(tmp_path / "history.png")
     for axes in figure.axes:
@@ -110,25 +104,14 @@ def test_history_shows_every_epoch_and_no_others(epochs, tmp_path):
     assert ("epoch 10" in legend(figure.axes[0])) == (epochs >= 10)
 
 
-def test_history_gives_the_region_that_matters_its_room(figures):
-    """From 99 to 99.6 % as much height as from 97.5 to 99: the axis is one of errors, and labelled in accuracies."""
-    axes = figures["history"].axes[1]
-    heights = {percent: axes.transData.transform((1, 100 - percent))[1] for percent in (97.5, 99, 99.4, 99.6)}
-    assert heights[99.6] - heights[99] == pytest.approx(heights[99] - heights[97.5])
-    assert heights[97.5] < heights[99] < heights[99.4] < heights[99.6]
-    figures["history"].draw_without_rendering()
-    shown = [text.get_text() for text in axes.get_yticklabels()]
-    assert {"95", "98", "99"} <= set(shown)
-
-
-def test_augmentation_shows_each_image_and_what_becomes_of_it(figures, mnist):
+def test_augmentation_shows_originals_and_warped_images(figures, mnist):
     images = mnist[0].images[:3].squeeze().cpu().numpy()
     pictures = [axes.images[0].get_array() for axes in figures["augmentation"].axes]
     assert len(pictures) == 27
     for number, image in enumerate(images):
         first, *seen = pictures[9 * number : 9 * number + 9]
         assert (first == image).all()
-        assert all(abs(other - image).max() > 20 for other in seen)
+        assert all(abs(other - image).max() > 15 for other in seen)
 
 
 def test_parameters_add_up_and_fields_grow(figures):
@@ -153,17 +136,18 @@ def test_confusion_without_a_mistake_draws(mnist, tmp_path):
     utils.plot_confusion(logits_with_mistakes(labels, n=0), labels).savefig(tmp_path / "none.png")
 
 
-def test_mistakes_are_wrong_and_the_surest_first(mnist):
+def test_mistakes_are_wrong_and_the_most_confident_first(mnist):
     test = mnist[1]
     logits = logits_with_mistakes(test.labels, n=3)
     logits[1] *= 0.3
-    titles = [axes.get_title() for axes in utils.plot_mistakes(logits, test).axes if axes.get_title()]
+    figure = utils.plot_mistakes(logits, test, votes={2: 1})
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     labels = test.labels[[0, 2, 1]].tolist()
-    assert [title.split(",")[0] for title in titles] == [str(label) for label in labels]
-    assert [title.split()[2] for title in titles] == [str((label + 1) % 10) for label in labels]
+    assert [title.split(" (")[0] for title in titles] == [f"{label} → {(label + 1) % 10}" for label in labels]
+    assert [axes.get_xlabel() for axes in figure.axes[:3]] == ["", f"raters for {labels[1]}: 1 of 5", ""]
 
 
-def test_equally_sure_mistakes_come_in_the_order_of_the_images(mnist):
+def test_equally_confident_mistakes_keep_the_order_of_the_images(mnist):
     """More of them than a vectorised sort takes at a time, since that is where equals change places."""
     test = mnist[1]
     figure = utils.plot_mistakes(logits_with_mistakes(test.labels, n=200), test, most=200)
@@ -179,10 +163,21 @@ def test_mistakes_without_a_mistake_draws(mnist, tmp_path):
 
 
 @pytest.mark.parametrize("columns", [1, 2])
-def test_digits_shows_as_many_of_each_class_as_asked_for(mnist, columns):
+def test_digits_shows_columns_of_each_class(mnist, columns):
     axes = utils.plot_digits(mnist[0], columns=columns).axes
     assert len(axes) == 10 * columns
     for digit in range(10):
         own = mnist[0].images[mnist[0].labels == digit][:columns].cpu()
         for cell, image in zip(axes[digit * columns :], own, strict=False):
             assert (cell.images[0].get_array() == image[0].numpy()).all()
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_figures_are_black_on_white_in_any_style(style):
+    """Otherwise the 99.4% line vanishes in dark styles."""
+    with plt.style.context(style):
+        figure = utils.plot_history(HISTORY)
+    assert figure.get_facecolor()[:3] == (1, 1, 1)
+    assert figure.axes[1].get_facecolor()[:3] == (1, 1, 1)
+    assert figure.axes[1].lines[2].get_color() == "black"
+    assert figure.axes[0].xaxis.label.get_color() == "black"

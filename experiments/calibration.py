@@ -10,6 +10,7 @@ Northcutt, Athalye and Mueller, "Pervasive label errors in test sets destabilize
 """
 
 import itertools
+import math
 
 from scipy.stats import binomtest
 
@@ -21,6 +22,7 @@ from model import load_net
 CSV = RESULTS / "calibration.csv"
 MISTAKES_CSV = RESULTS / "mistakes.csv"
 VOTES_CSV = RESULTS / "label_votes.csv"
+TEST_IMAGES = 10_000
 EDGES = (0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 
 # --- Calibration -----------------------------------------------------------------------------------------------------
@@ -121,14 +123,20 @@ def label_errors():
     on all other images.
     """
     votes, wrong = read_votes(), [int(row["test_index"]) for row in timing.read(MISTAKES_CSV)]
-    doubtful, n = sum(i in votes for i in wrong), 10_000
+    doubtful, n = sum(i in votes for i in wrong), TEST_IMAGES
     return {
         "images": f"{len(votes)}",
         "mistakes": f"{len(wrong)}",
         "doubtful": f"{doubtful}",
-        "accuracy": f"{100 * (1 - len(wrong) / n):.2f}%",
+        "accuracy": f"{stats.fixed(100 * (1 - len(wrong) / n), 2)}%",
         "accuracy_without": f"{100 * (1 - (len(wrong) - doubtful) / (n - len(votes))):.2f}%",
     }
+
+
+def digits_margin():
+    """Return how far another sample of as many digits would move the saved network's accuracy (95%), in points."""
+    accuracy = 1 - len(timing.read(MISTAKES_CSV)) / TEST_IMAGES
+    return f"±{stats.fixed(196 * math.sqrt(accuracy * (1 - accuracy) / TEST_IMAGES), 2)}"
 
 
 def main():

@@ -191,14 +191,12 @@ def plot(found):
         author = ASSIGNMENT if ours else NETWORKS[parameters].accuracy
         label = "its author's figure, one run" if number == 0 else None
         axes.scatter(parameters, author, s=64, marker="D", facecolor="none", edgecolor="black", label=label)
-        name = f"{parameters:,}" + ("\n(this repository)" if ours else "")
-        axes.annotate(name, (parameters, min(values)), (0, -6), textcoords="offset points", ha="center", va="top")
     axes.scatter([], [], s=20, color=plots.BLUE, label="one seed, other networks")
     axes.scatter([], [], s=20, color=plots.ORANGE, label="one seed, this repository")
     seeds.mark_target(axes)
     axes.set(xlabel="parameters", ylabel="test accuracy after epoch 15 (%)", xlim=(3000, 10800))
-    axes.margins(y=0.14)
-    axes.xaxis.set_major_formatter("{x:,.0f}")
+    names = {n: f"\n{n:,}\n(this repository)" if n == OURS else f"{n:,}" for n in found}
+    axes.set_xticks(list(names), list(names.values()))
     axes.legend(loc="lower right", fontsize=8)
     return figure
 

@@ -39,10 +39,10 @@ REGIONS = {
     "schedules": lazily("schedule_length.table"),
     "recommended_epochs": lazily("schedule_length.recommended"),
     "other_networks": lazily("other_networks.table"),
-    "other_networks_check": lazily("other_networks.check_table"),
     "buildup": lazily("buildup.table"),
     "calibration": lazily("calibration.table"),
     "calibration_sentence": lazily("calibration.sentence"),
+    "digits_margin": lazily("calibration.digits_margin"),
     "time_to_accuracy": lazily("time_to_accuracy.table"),
     "time_to_accuracy_ratio": lazily("time_to_accuracy.ratio"),
     "baseline_schedules": lazily("time_to_accuracy.baseline_table"),
@@ -88,7 +88,7 @@ def fill(text, where):
             raise ValueError(f"{where}: {opening.group()} is not followed by {close}")
         alone = text[opening.end()] == "\n"
         if not alone and not text[: opening.start()].rpartition("\n")[2].strip():
-            raise ValueError(f"{where}: {opening.group()} begins a line, which Markdown takes for HTML")
+            raise ValueError(f"{where}: {opening.group()} begins a line, where it is HTML; join it to the line before")
         try:
             content = region(opening[1])
         except KeyError:

@@ -122,11 +122,11 @@ def machines_table():
 
 def targets_table():
     """Return the table of the four targets that were set before the runs of seeds.csv, and what they reached."""
-    runs, own = machine_runs("epyc"), machine_summary("epyc")
-    mean = stats.t_interval([run[9] for run in runs.values()])
-    worst = min(run[14] for run in runs.values())
-    always, n = int(own["always_at"].split()[0]), len(runs)
-    within = sum(max(run[:10]) >= TARGET for run in runs.values())
+    runs, own = list(machine_runs("epyc").values()), machine_summary("epyc")
+    mean, worst, n = stats.t_interval([run[9] for run in runs]), min(run[14] for run in runs), len(runs)
+    within = sum(max(run[:10]) >= TARGET for run in runs)
+    always = sum(min(run[9:15]) >= TARGET for run in runs)
+    always_above = sum(min(run[9:15]) > TARGET for run in runs)
     verdicts = ("missed", "met")
     rows = (
         (
@@ -137,17 +137,17 @@ def targets_table():
         ("the worst seed after epoch 15 is at 99.40% or more", own["worst_15"], verdicts[worst >= TARGET]),
         (
             "every seed is at 99.40% or more at least once within 10 epochs",
-            f"{within} of {n} (strictly above: {own['within_10']})",
+            f"{within} of {n}; strictly above: {own['within_10']}",
             verdicts[within == n],
         ),
         (
             "95% of the seeds are at 99.40% or more in every epoch from 10 to 15",
-            f"{own['always_at']} (strictly above: {own['always_above']})",
-            verdicts[always >= 0.95 * n],
+            f"{always} of {n}; strictly above: {always_above} of {n}",
+            f"{verdicts[always >= 0.95 * n]}; strictly, {verdicts[always_above >= 0.95 * n]}",
         ),
     )
     lines = [f"| {target} | {found} | {verdict} |" for target, found, verdict in rows]
-    return "\n".join(["| target | 40 seeds on the AMD EPYC | |", "|---|---|---|", *lines])
+    return "\n".join(["| target | 40 seeds on the AMD EPYC | result |", "|---|---|---|", *lines])
 
 
 def first_attempt():

@@ -1,0 +1,161 @@
+"""How often does the draw-a-digit page warn? `make exp-page_warnings` (about twenty minutes, with Chromium)
+
+Draws on the page what should get no warning, MNIST's test images traced as strokes, and what should get one: crosses,
+hearts and scribbles, 100 of each, with random size, slant and tremor. Writes experiments/results/page_warnings.csv.
+
+The limits `MAX_LENGTH` and `MIN_ROUNDNESS` of web/draw.template.html were chosen with traced training images:
+`--training` prints their quantiles. The other limits are those of reader/sanity_checks.py.
+"""
+
+import argparse
+import collections
+
+import numpy as np
+from scipy import ndimage
+
+import utils
+from experiments import RESULTS, ROOT, timing
+from experiments.photo_robustness import thin
+from reader.samples.synthetic_photos import smooth
+from tools.browser import open_chrome
+from web.build import PAGE
+
+CSV = RESULTS / "page_warnings.csv"
+EACH = 100
+KINDS = {
+    "side_by_side": "side by side",
+    "length": "more ink",
+    "outline": "closed outline",
+    "rotation": "rotated by",
+    "cross": "straight lines",
+    "dot": "a dot",
+}
+
+# --- MNIST's digits as strokes ---------------------------------------------------------------------------------------
+
+
+def traced(image):
+    """Return the uint8 [28, 28] `image` as strokes along the middle of its ink, lists of points of the 280×280 pad."""
+    scale = 4
+    mask = ndimage.gaussian_filter(ndimage.zoom(image / 255, scale, order=1), 1) > 0.5
+    left = {tuple(point) for point in np.argwhere(thin(np.pad(mask, 1))).tolist()}
+    done, strokes = set(), []
+
+    def neighbours(point, points):
+        row, column = point
+        near = [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+        return sorted((p for p in near if p in points), key=lambda p: abs(p[0] - row) + abs(p[1] - column))
+
+    while left:
+        ends = [p for p in left if len(neighbours(p, left)) <= 1]
+        stroke = [min(ends or left)]
+        stroke[:0] = neighbours(stroke[0], done)[:1]  # begins on the stroke that it branches off from
+        while True:
+            left.discard(stroke[-1])
+            done.add(stroke[-1])
+            options = neighbours(stroke[-1], left)
+            if not options:
+                break
+            behind = np.subtract(stroke[-1], stroke[max(0, len(stroke) - 6)])  # goes on as straight as possible
+            stroke.append(max(options, key=lambda p: np.dot(np.subtract(p, stroke[-1]), behind)))
+        stroke += neighbours(stroke[-1], done - set(stroke[-4:]))[:1]  # ends on the stroke that it meets
+        points = np.array(stroke, dtype=float)[:, ::-1]
+        if len(points) > 4:  # without the steps of the pixels
+            points[1:-1] = (points[:-2] + points[1:-1] + points[2:]) / 3
+        strokes.append(((points + 0.5) * 280 / (28 * scale)).tolist())
+    return strokes
+
+
+# --- Drawings of no digit --------------------------------------------------------------------------------------------
+
+
+def tremble(strokes, generator):
+    """Return `strokes` with random size, slant, rotation and tremor."""
+    a, b, c, d = generator.normal([1, 0, 0, 1], 0.1)
+    size = generator.uniform(0.4, 0.9)
+    changed = []
+    for stroke in strokes:
+        points = (np.asarray(stroke, dtype=float) - 140) @ [[a, b], [c, d]] * size + 140
+        changed.append((points + np.cumsum(generator.normal(0, 0.5, points.shape), axis=0)).tolist())
+    return changed
+
+
+def cross(generator):
+    """Return an × or a +."""
+    shape = [[(50, 50), (230, 230)], [(230, 50), (50, 230)]]
+    if generator.random() < 0.5:
+        shape = [[(140, 40), (140, 240)], [(40, 140), (240, 140)]]
+    return tremble([np.linspace(*line, 20) for line in shape], generator)
+
+
+def heart(generator):
+    """Return a heart, drawn in one stroke from its notch."""
+    width, notch = generator.uniform(80, 100), generator.uniform(25, 50)
+    half = np.array([(0, 0), (30, -notch), (width, 10 - notch), (width, 30), (50, 90), (0, 140)])
+    right, left = (smooth((half * (sign, 1) + [140, 100]).tolist()) for sign in (1, -1))
+    return tremble([np.concatenate([right, left[::-1]])], generator)
+
+
+def scribble(generator):
+    """Return a curve through random points."""
+    return tremble([smooth(generator.uniform(40, 240, (int(generator.integers(8, 30)), 2)).tolist())], generator)
+
+
+# --- Measure ---------------------------------------------------------------------------------------------------------
+
+
+def warnings_on_page(chrome, strokes):
+    """Return the answer and the warnings of the page that is open in `chrome` for `strokes`."""
+    script = """
+        const found = split(arguments[0]).found.map(classifyDigit);
+        return [found.map(({ answer }) => answer).join(""), found.flatMap(warningsOf)];
+    """
+    return chrome.execute_script(script, strokes)
+
+
+def count(chrome, name, drawings):
+    """Return a row of the CSV: how many of `drawings`, strokes and their digits (or None), got which warnings."""
+    counts = collections.Counter()
+    for strokes, digit in drawings:
+        answer, warnings = warnings_on_page(chrome, strokes)
+        counts["n"] += 1
+        counts["correct"] += answer == str(digit)
+        counts["warned"] += bool(warnings)
+        counts["wrong_without_warning"] += answer != str(digit) and not warnings
+        counts.update(kind for kind, words in KINDS.items() if any(words in warning for warning in warnings))
+    columns = ("n", "correct", "warned", "wrong_without_warning", *KINDS)
+    return {"drawings": name} | {column: counts[column] for column in columns}
+
+
+def limits(chrome, images):
+    """Print quantiles of what `MAX_LENGTH` and `MIN_ROUNDNESS` limit for `images`, traced."""
+    script = "const ink = inkInBox(arguments[0]); return [ink.reduce((a, b) => a + b) / INK / SIDE, roundness(ink)]"
+    lengths, roundnesses = zip(*(chrome.execute_script(script, traced(image)) for image in images), strict=True)
+    print("length: 99%, 99.9%", np.quantile(lengths, [0.99, 0.999]).round(2))
+    print("roundness: 0.1%, 0.5%, 1%", np.quantile(roundnesses, [0.001, 0.005, 0.01]).round(3))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m experiments.page_warnings")
+    parser.add_argument("--training", type=int, metavar="N", help="print the quantiles of N training images instead")
+    parser.add_argument("--images", type=int, metavar="N", help="trace only the first N test images; writes no file")
+    options = parser.parse_args()
+    train, test = utils.load_mnist(ROOT / "data")
+    with open_chrome() as chrome:
+        chrome.get(PAGE.as_uri())
+        if options.training:
+            limits(chrome, train.images[: options.training, 0].numpy())
+            return
+        digits = zip(test.images[: options.images, 0].numpy(), test.labels.tolist(), strict=False)
+        rows = [count(chrome, "MNIST's test images, traced", ((traced(image), digit) for image, digit in digits))]
+        for draw in (cross, heart, scribble):
+            drawings = ((draw(np.random.default_rng(seed)), None) for seed in range(EACH))
+            rows.append(count(chrome, f"{draw.__name__}s".replace("crosss", "crosses"), drawings))
+    for row in rows:
+        print(row)
+    if not options.images:
+        timing.write_rows(CSV, rows)
+
+
+if __name__ == "__main__":
+    main()

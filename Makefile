@@ -11,7 +11,7 @@ export OWNER
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "make exp-NAME     Run an experiment, with options in ARGS. NAME is one of:"
-	@echo "                 " $$(grep -l __main__ experiments/*.py | sed 's|.*/||; s|\.py$$||')
+	@echo "                 " $$(grep -l __main__ experiments/*.py | sed 's|.*/||; s|\.py$$||; /^report$$/d')
 
 install: .venv/installed ## Create .venv with the locked packages (about 6.6 GB, most of it PyTorch)
 

@@ -63,6 +63,7 @@ REGIONS = {
     "network": lazily("other_networks.means"),
     "buildup_mean": lazily("buildup.ends"),
     "labels": lazily("calibration.label_errors"),
+    "exercises": lazily("exercises.answers"),
     "h100_seconds": lazily("time_to_accuracy.gpu_seconds"),
     "epyc_speed": lazily("speed.figures", EPYC),
     "h100_speed": lazily("speed.figures", H100),

@@ -81,9 +81,9 @@ def __getattr__(name):
 
 
 def train_step(state):
-    """Take one training step on the batch selected in `state`, a `TrainState`.
+    """Take one training step on the batch that is selected in `state`, a `TrainState`.
 
-    On a GPU this runs a few times, is captured and then replayed, so it must not read anything back to the host.
+    A GPU captures this once and replays it, so nothing in it may be read back to the host.
     """
     images, labels = make_batch(state.train, state.batch_indices, state.affines)  # [B, 1, 28, 28], [B]
     logits = state.live_model(images)  # forward: [B, 10]

@@ -127,6 +127,17 @@ def count(chrome, name, drawings):
     return {"drawings": name} | {column: counts[column] for column in columns}
 
 
+def table():
+    """Return the counts as a Markdown table."""
+    lines = ["| drawings | n | correct | with a warning | wrong without a warning |", "|---|---|---|---|---|"]
+    for row in timing.read(CSV):
+        n, warned = int(row["n"]), int(row["warned"])
+        correct = f"{int(row['correct']):,}" if int(row["correct"]) else "–"
+        wrong = int(row["wrong_without_warning"])
+        lines.append(f"| {row['drawings']} | {n:,} | {correct} | {warned:,} ({warned / n:.1%}) | {wrong:,} |")
+    return "\n".join(lines)
+
+
 def limits(chrome, images):
     """Print quantiles of what `MAX_LENGTH` and `MIN_ROUNDNESS` limit for `images`, traced."""
     script = "const ink = inkInBox(arguments[0]); return [ink.reduce((a, b) => a + b) / INK / SIDE, roundness(ink)]"
@@ -148,9 +159,9 @@ def main():
             return
         digits = zip(test.images[: options.images, 0].numpy(), test.labels.tolist(), strict=False)
         rows = [count(chrome, "MNIST's test images, traced", ((traced(image), digit) for image, digit in digits))]
-        for draw in (cross, heart, scribble):
+        for name, draw in (("crosses", cross), ("hearts", heart), ("scribbles", scribble)):
             drawings = ((draw(np.random.default_rng(seed)), None) for seed in range(EACH))
-            rows.append(count(chrome, f"{draw.__name__}s".replace("crosss", "crosses"), drawings))
+            rows.append(count(chrome, name, drawings))
     for row in rows:
         print(row)
     if not options.images:

@@ -7,7 +7,7 @@ import pytest
 from experiments import report
 
 
-@pytest.mark.parametrize("name", report.TEXTS)
+@pytest.mark.parametrize("name", [name for name in report.TEXTS if (report.ROOT / name).exists()])
 def test_make_report_changes_nothing(name):
     path = report.ROOT / name
     assert report.fill_file(path) == path.read_text(encoding="utf-8")

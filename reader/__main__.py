@@ -5,7 +5,7 @@ import sys
 
 from model import WEIGHTS, load_net
 from reader.classify import classify
-from reader.digit_string import read_number, text_of
+from reader.digit_string import read_number_and_warnings, text_of
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.sanity_checks import find_warnings
@@ -19,9 +19,9 @@ def read_digit(net, path):
 
 
 def read_digits(net, path):
-    """Return the number in the picture at `path` and its lowest confidence, as text."""
-    digits = read_number(net, path)
-    return describe(text_of(digits), min(digit.probabilities.max() for digit in digits), [])
+    """Return the number in the picture at `path`, its lowest confidence and any warnings, as text."""
+    digits, warnings = read_number_and_warnings(net, path)
+    return describe(text_of(digits), min(digit.probabilities.max() for digit in digits), warnings)
 
 
 def describe(answer, confidence, warnings):

@@ -5,6 +5,8 @@ from scipy import ndimage
 
 from reader.image_ops import EIGHT_CONNECTED, border_values, corner_values
 
+FAINT, CLEAR = 0.35, 0.5  # faint ink counts if it is connected to clear ink
+
 
 def remove_clutter(ink, keep_border=False):
     """Return `ink`, float [H, W] from 0 to 1, without the connected components that are not writing.
@@ -12,21 +14,80 @@ def remove_clutter(ink, keep_border=False):
     Components that touch the border of the picture are removed too if there are others of some size. With
     `keep_border` only those in a corner of the picture are.
     """
-    components, n = ndimage.label(ink > 0.5, structure=EIGHT_CONNECTED)
-    kept = np.arange(1, n + 1)
+    if keep_border:
+        ink = erase_ruled_lines(ink)
+    components = label_ink(ink)
+    kept = np.arange(1, components.max() + 1)
 
     def find_small(components, kept):
         return find_specks(components, kept, keep_border)
 
+    def find_lines(components, kept):
+        return find_straight_lines(components, kept, keep_border)
+
     # Specks are judged by the largest component, so they are searched for again after each kind of clutter.
-    steps = [find_small, find_holes, find_small, find_frames, find_small]
+    steps = [find_small, find_holes, find_small, find_frames, find_small, find_lines, find_small]
     if keep_border:
         steps.append(find_corners)
     for find in steps:
         clutter = find(components, kept)
         if not clutter.all():
             kept = kept[~clutter]
-    return ink * ndimage.binary_dilation(np.isin(components, kept), iterations=2)
+    writing = np.isin(components, kept)
+    return ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
+
+
+def label_ink(ink):
+    """Return the connected components of `ink` [H, W], int [H, W] from 1, or 0 where there is none.
+
+    Hysteresis thresholding (Canny, 1986): a component is made of faint ink, and has clear ink in it.
+    """
+    components, n = ndimage.label(ink > FAINT, structure=EIGHT_CONNECTED)
+    clear = np.zeros(n + 1, dtype=int)
+    clear[np.unique(components[ink > CLEAR])] = 1
+    clear[0] = 0
+    return (np.cumsum(clear) * clear)[components]
+
+
+def erase_ruled_lines(ink):
+    """Return `ink` [H, W] of a line of digits without horizontal lines across the picture, which digits may touch."""
+    height, width = ink.shape
+    if width < 1.5 * height:  # or else it may be the bar of a large seven
+        return ink
+    for _ in range(5):  # lines that one component consists of
+        components = label_ink(ink)
+        boxes = ndimage.find_objects(components)
+        lines = [
+            (box, find_line(components[box] == n))
+            for n, box in enumerate(boxes, start=1)
+            if box[1].stop - box[1].start > 0.9 * width
+        ]
+        ink = ink.copy()
+        for box, line in lines:
+            ink[box][line] = 0
+        if not any(line.any() for _, line in lines):
+            break
+    return ink
+
+
+def find_line(mask):
+    """Return the pixels of a straight, nearly horizontal line across `mask`, bool [h, w]; all False if there is none.
+
+    Where a stroke crosses the line, no pixel is returned.
+    """
+    runs, _ = ndimage.label(mask, structure=[[0, 1, 0]] * 3)  # vertical runs
+    lengths = np.bincount(runs.ravel())
+    thickness = np.median(lengths[1:])
+    thin = mask & (lengths[runs] <= 2 * thickness)
+    rows, columns = np.nonzero(thin)
+    inliers = np.ones(len(rows), dtype=bool)
+    for _ in range(10):
+        line = np.poly1d(np.polyfit(columns[inliers], rows[inliers], 1))
+        residuals = np.abs(rows - line(columns))
+        inliers = residuals <= max(1.5 * thickness, np.median(residuals[inliers]))
+    found = np.zeros(mask.shape, dtype=bool)
+    found[rows[inliers], columns[inliers]] = True
+    return found if found.any(axis=0).mean() > 0.8 else np.zeros_like(found)
 
 
 def find_specks(components, numbers, keep_border):
@@ -65,7 +126,7 @@ def find_holes(components, numbers):
 
 
 def find_frames(components, numbers):
-    """Return which components enclose others at least a third as wide or as high as themselves, bool [n]."""
+    """Return which components enclose others at least a quarter as wide or as high as themselves, bool [n]."""
     frames, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
     for i, number in enumerate(numbers):
         part = components[boxes[number - 1]]
@@ -73,8 +134,34 @@ def find_frames(components, numbers):
         enclosed = filled & (part != number) & np.isin(part, numbers)
         if enclosed.any():
             sizes = [np.ptp(np.flatnonzero(enclosed.any(axis=axis))) + 1 for axis in (1, 0)]
-            frames[i] = any(size >= side / 3 for size, side in zip(sizes, part.shape, strict=True))
+            frames[i] = any(size >= side / 4 for size, side in zip(sizes, part.shape, strict=True))
     return frames
+
+
+def find_straight_lines(components, numbers, keep_border):
+    """Return which components are ruled lines or sides of a printed box, bool [n].
+
+    They are straight, at least half as long as the picture, and longer than all other components. Unless they are
+    longer still, they lie near the border. With `keep_border`, a vertical line may be a one.
+    """
+    lines, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
+    sizes = np.array([[side.stop - side.start for side in boxes[n - 1]] for n in numbers])
+    centres = np.array([[(side.stop + side.start) / 2 for side in boxes[n - 1]] for n in numbers])
+    areas = ndimage.sum_labels(components > 0, components, index=numbers)
+    for axis, length in enumerate(components.shape):
+        thickness, extent = sizes[:, 1 - axis], sizes[:, axis]
+        position = centres[:, 1 - axis] / components.shape[1 - axis]
+        mean_thickness = areas / extent
+        is_long = (extent >= 0.5 * length) & (
+            thickness <= np.minimum(0.15 * extent, 0.06 * extent + 2 * mean_thickness)
+        )
+        others = extent[~is_long]
+        if not is_long.any() or not others.size:
+            continue
+        at_side = np.minimum(position, 1 - position) < 0.2
+        min_length = 0.9 if keep_border and axis == 0 else 0.8
+        lines |= is_long & (extent > 1.2 * others.max()) & (at_side | (extent > min_length * length))
+    return lines
 
 
 def find_corners(components, numbers):

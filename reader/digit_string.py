@@ -17,6 +17,7 @@ from reader.classify import classify
 from reader.image_ops import bounding_box
 from reader.ink import extract_ink_and_box
 from reader.load_image import load_image_and_size
+from reader.sanity_checks import find_warnings
 from reader.segment import oversegment
 
 # Tuned on numbers composed of training images (experiments/digit_strings.py), as were the constants in segment.py.
@@ -26,6 +27,7 @@ MIN_HEIGHT = 0.4  # anything lower is not a digit but a comma, a full stop or a 
 TYPICAL_WIDTH = torch.tensor([0.75, 0.26, *[0.75] * 8])  # of each digit, as in MNIST
 WIDTH_TOLERANCE = 0.4  # a width that differs this much from the typical one lowers the score by 1
 CUT_PENALTY = 2.0  # lowers the score for each cut, and for each join of two components beside each other
+MIN_MARGIN = 1.5  # of the score over that of the best segmentation into another number of digits
 
 
 class Digit(NamedTuple):
@@ -39,9 +41,23 @@ def read_number(model, image):
     """Return the digits of one line in a picture, a list of `Digit` from left to right.
 
     Takes the same images as `predict`. Boxes are in pixels of the picture as it is displayed, that is, rotated as its
-    EXIF orientation says. Commas, minus signs and a frame around the number are ignored. Raises what `predict` raises,
-    and ValueError if there are two lines.
+    EXIF orientation says. Commas, minus signs, ruled lines and a frame around the number are ignored. Raises what
+    `predict` raises, and ValueError if there are two lines.
     """
+    return read_number_and_warnings(model, image, check=False)[0]
+
+
+def warnings_of_number(model, image):
+    """Return reasons to doubt the answer of `read_number`, a list of sentences; empty if there are none.
+
+    They are those of each digit (see `warnings_of`), and that the number of digits may be wrong. Takes the same images
+    and raises the same errors as `read_number`.
+    """
+    return read_number_and_warnings(model, image)[1]
+
+
+def read_number_and_warnings(model, image, check=True):
+    """Return what `read_number` and `warnings_of_number` do; without `check`, there are no warnings."""
     brightness, (full_width, _) = load_image_and_size(image)
     ink, area = extract_ink_and_box(brightness, LONGEST, keep_border=True)
     area = [length * full_width / brightness.shape[1] for length in area]
@@ -50,11 +66,15 @@ def read_number(model, image):
     inks = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
     probabilities = classify(model, inks)
     scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
-    return [
-        Digit(box_in_picture(inks[i], area), probabilities[i])
-        for i in best_segmentation(spans, scores, segments)
-        if size(segments[slice(*spans[i])])[1] >= MIN_HEIGHT * line_height
-    ]
+    is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
+    chosen, margin = best_segmentation(spans, scores, is_digit, segments)
+    digits = [Digit(box_in_picture(inks[i], area), probabilities[i]) for i in chosen]
+    warnings = []
+    if check and margin < MIN_MARGIN:
+        warnings.append("the number of digits may be wrong: they can be separated in another way")
+    for position, i in enumerate(chosen if check else [], start=1):
+        warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, inks[i])]
+    return digits, warnings
 
 
 def text_of(digits):
@@ -111,14 +131,22 @@ def are_stacked(a, b):
     return shared_width > min(a.width, b.width) / 2 and shared_height < min(a.height, b.height) / 2
 
 
-def best_segmentation(spans, scores, segments):
-    """Return the indices of the `spans` that cover all `segments` in order with the highest sum of `scores`."""
-    best = {0: (0, [])}  # number of segments covered → total score, chosen spans
+def best_segmentation(spans, scores, is_digit, segments):
+    """Return which `spans` cover all `segments` in order with the highest sum of `scores`, and by which margin.
+
+    Only spans that are digits are returned, as indices. The margin is the difference from the best sum with another
+    number of digits, infinite if there is none.
+    """
+    best = [{0: (0, [])}]  # for each number of segments covered: number of digits → highest sum, chosen spans
     for end in range(1, len(segments) + 1):
-        candidates = [
-            (best[start][0] + scores[i], [*best[start][1], i]) for i, (start, stop) in enumerate(spans) if stop == end
-        ]
-        total, chosen = max(candidates)
         is_cut = end < len(segments) and segments[end - 1].component == segments[end].component
-        best[end] = total - CUT_PENALTY * is_cut, chosen
-    return best[len(segments)][1]
+        candidates = {}
+        for i, (start, stop) in enumerate(spans):
+            for n_digits, (total, chosen) in best[start].items() if stop == end else ():
+                candidate = total + scores[i] - CUT_PENALTY * is_cut, [*chosen, i]
+                n_digits += is_digit[i]
+                candidates[n_digits] = max(candidate, candidates.get(n_digits, candidate))
+        best.append(candidates)
+    (total, chosen), *others = sorted(best[-1].values(), reverse=True)
+    margin = total - others[0][0] if others else math.inf
+    return [i for i in chosen if is_digit[i]], margin

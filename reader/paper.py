@@ -17,14 +17,24 @@ def crop_to_sheet(brightness):
     returned unchanged, with (0, 0).
     """
     small = ndimage.median_filter(shrink(brightness, 64), 7, mode="nearest")  # large enough to remove the writing
-    sheet = ndimage.binary_erosion(find_sheet(small))  # its edge may be half a pixel off, and cast a shadow
-    inside = resize(sheet.astype(np.float32), brightness.shape) > 0.75
+    sheet = find_sheet(small)
+    interior = ndimage.binary_erosion(sheet)  # the edge may be half a pixel off, and cast a shadow
+    inside = resize(interior.astype(np.float32), brightness.shape) > 0.75
     if not inside.any():
         return brightness, (0, 0)
-    nearest = ndimage.distance_transform_edt(~sheet, return_distances=False, return_indices=True)
+    nearest = ndimage.distance_transform_edt(~interior, return_distances=False, return_indices=True)
     paper = resize(small[tuple(nearest)], brightness.shape)
+    contrast = abs(np.median(small[sheet]) - np.median(small[~sheet]))
+    if is_crossed(inside, np.abs(brightness - paper) > 1.2 * contrast):
+        return brightness, (0, 0)
     rows, columns = bounding_box(inside)
     return np.where(inside, brightness, paper)[rows, columns], (int(columns.start), int(rows.start))
+
+
+def is_crossed(sheet, ink):
+    """Return whether `ink` crosses the edge of `sheet`, both bool [H, W]; then it is a patch of light, not a sheet."""
+    edge = sheet & ~ndimage.binary_erosion(sheet, iterations=2)
+    return ink[edge].mean() > 0.02
 
 
 def find_sheet(brightness):

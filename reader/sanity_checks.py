@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from reader.classify import classify
-from reader.image_ops import border_values
+from reader.image_ops import bounding_box
 from reader.shape_features import shape_features
 
 # The 99.9% quantiles of MNIST's training images, and for the minimum the 0.1% quantile (experiments/shape_limits.py).
@@ -20,6 +20,7 @@ MAX_FEATURES = {
 }
 MIN_STROKE_WIDTH = 1.35
 ROTATION = 8  # degrees
+MAX_CROP_MARGIN = 0.1  # of the picture's side
 MIN_STABILITY = 0.73  # 1% quantile of `rotation_stability`
 
 
@@ -40,7 +41,7 @@ def find_warnings(model, ink):
             "neighbour_height", "aspect_ratio"
         ),
         "parts of the ink are far apart: not all of them may belong to the digit": too_large("largest_gap"),
-        "ink touches the edge: a part of the digit may be missing": (border_values(ink) > 0.5).any(),
+        "ink touches the edge: a part of the digit may be missing": is_cut_off(ink),
         "the strokes are thicker than those of a digit": too_large("stroke_width"),
         "the strokes are very thin for the height of the digit": features["stroke_width"] < MIN_STROKE_WIDTH / 3,
         "there are more loops than a digit has": too_large("n_holes"),
@@ -49,6 +50,19 @@ def find_warnings(model, ink):
         ),
     }
     return [warning for warning, holds in checks.items() if holds]
+
+
+def is_cut_off(ink):
+    """Return whether `ink` [H, W] touches one side of the picture, but is not near the opposite side.
+
+    If it is near both sides, the picture was cropped to the digit.
+    """
+    rows, columns = bounding_box(ink > 0.5)
+    for part, length in ((rows, ink.shape[0]), (columns, ink.shape[1])):
+        before, after = part.start, length - part.stop
+        if min(before, after) == 0 and max(before, after) > MAX_CROP_MARGIN * length:
+            return True
+    return False
 
 
 def rotation_stability(model, ink):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from reader.image_ops import EIGHT_CONNECTED
+from reader.cleanup import label_ink
 
 MAX_DIGIT_WIDTH = 1.15  # a wider component may be several touching digits
 CUT_SLACK = 0.2  # how far a cut may move sideways to avoid ink
@@ -75,10 +75,10 @@ def oversegment(ink):
 
 def label_components(ink):
     """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
-    components, n = ndimage.label(ink > 0.5, structure=EIGHT_CONNECTED)
+    components = label_ink(ink)
     rows, columns = np.nonzero(components)
     pixels, numbers = Pixels(rows, columns, deslant(rows, columns)), components[rows, columns]
-    return [pixels.select(numbers == number) for number in range(1, n + 1)]
+    return [pixels.select(numbers == number) for number in range(1, components.max() + 1)]
 
 
 def deslant(rows, columns):

@@ -21,7 +21,7 @@ def shape_features(ink):
     - `largest_gap`: largest distance from a component to the nearest other one, as a fraction of the longer side of
       the bounding box; 0 if there is only one component
     """
-    cropped = ink[bounding_box(ink > 0.5)].astype(np.float32)
+    cropped = (ink / ink.max())[bounding_box(ink > ink.max() / 2)].astype(np.float32)
     longest = max(MIN_SIZE, *cropped.shape)
     size = [max(1, round(longest * n / max(cropped.shape))) for n in cropped.shape[::-1]]
     mask = np.pad(np.asarray(Image.fromarray(cropped).resize(size, Image.Resampling.BILINEAR)) > 0.5, 8)

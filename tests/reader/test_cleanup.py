@@ -15,8 +15,12 @@ def drawing(draw_it, size=(300, 200)):
     return np.asarray(canvas, dtype=np.float32) / 255
 
 
-def digit(number, square, size=(300, 200)):
-    return draw_digit(number, size, 6, square, np.random.default_rng(0)).astype(np.float32)
+def digit(number, square, size=(300, 200), pen=6):
+    return draw_digit(number, size, pen, square, np.random.default_rng(0)).astype(np.float32)
+
+
+def read(net, ink):
+    return int(predict(net, 0.95 - 0.8 * ink).argmax())
 
 
 @pytest.mark.parametrize("level", ["a box", "a circle", "spiral holes", "two holes", "margin line"])
@@ -47,3 +51,52 @@ def test_remove_clutter_removes_holes_along_any_side(turns):
     kept = remove_clutter(np.rot90(np.maximum(holes, ones), turns))
     assert kept[np.rot90(ones, turns) > 0.5].min() > 0.5
     assert kept[np.rot90(holes, turns) > 0.5].max() == 0
+
+
+def test_remove_clutter_removes_a_speck_beside_a_stroke():
+    ink = np.zeros((80, 60))
+    ink[10:70, 20:26] = 1
+    ink[30:32, 27:29] = 1
+    assert remove_clutter(ink)[30:32, 27:29].max() == 0
+
+
+@pytest.mark.parametrize("height", [60, 120])
+def test_remove_clutter_removes_a_box_around_a_small_digit(height):
+    box = drawing(lambda draw: draw.rectangle((60, 10, 240, 190), outline=255, width=4))
+    three = digit(3, (150 - height // 2, 100 - height // 2, height))
+    kept = remove_clutter(np.maximum(box, three))
+    assert kept[three > 0.5].min() > 0.5
+    assert kept[(box > 0.5) & (three < 0.1)].max() == 0
+
+
+LINES = {
+    "side of a printed box": (276, 12, 290, 190),
+    "line below": (10, 176, 290, 186),
+    "line above": (80, 8, 292, 20),
+    "ruled line": (0, 170, 300, 173),
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("number", [2, 5, 7])
+def test_predict_ignores_printed_lines(net, line, number):
+    ink = np.maximum(digit(number, (95, 55, 100)), drawing(lambda draw: draw.rectangle(LINES[line], fill=255)))
+    assert read(net, ink) == number
+
+
+def test_remove_clutter_keeps_a_one_that_is_as_long_as_the_picture():
+    one = drawing(lambda draw: draw.line((25, 0, 15, 120), fill=255, width=6), (40, 120))
+    np.testing.assert_array_equal(remove_clutter(one)[one > 0.5], one[one > 0.5])
+
+
+@pytest.mark.parametrize("number", [0, 3, 6, 8, 9])
+def test_predict_reads_a_stroke_that_becomes_faint(net, number):
+    """The upper half has less than half of the contrast, but is connected to the lower."""
+    ink = digit(number, (80, 20, 160), pen=9)
+    ink[:100] *= 0.45
+    assert read(net, ink) == number
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_predict_reads_strokes_of_two_pixels_in_a_large_picture(net, number):
+    assert read(net, digit(number, (90, 30, 260), size=(440, 320), pen=2)) == number

@@ -9,6 +9,7 @@ from reader import predict
 from reader.image_ops import shrink
 from reader.load_image import load_image
 from reader.paper import crop_to_sheet, find_sheet
+from reader.samples.synthetic_photos import draw_digit
 
 
 @pytest.mark.parametrize("level", photo_robustness.CONDITIONS["around the sheet"])
@@ -32,6 +33,14 @@ def test_crop_to_sheet_replaces_the_desk_by_paper():
     assert (left, top) == (pytest.approx(15, abs=3), pytest.approx(20, abs=3))
     assert cropped.min() == pytest.approx(0.1, abs=0.01)  # the writing is kept
     assert np.quantile(cropped, 0.05) > 0.8  # and the desk is not
+
+
+@pytest.mark.parametrize("digit", [2, 5, 8])
+def test_predict_reads_a_digit_across_the_edge_of_a_patch_of_light(net, digit):
+    light = np.full((400, 520), 0.65)
+    light[60:330, 60:420] = 0.9
+    ink = draw_digit(digit, (520, 400), 16, (290, 70, 260), np.random.default_rng(0))
+    assert int(predict(net, light * (1 - 0.85 * ink)).argmax()) == digit
 
 
 def test_crop_to_sheet_returns_plain_paper_unchanged():

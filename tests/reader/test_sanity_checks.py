@@ -8,6 +8,7 @@ import reader.__main__ as command
 from experiments import shape_limits
 from experiments.timing import read as read_csv
 from reader import samples, sanity_checks, warnings_of
+from reader.image_ops import bounding_box
 from reader.samples.synthetic_photos import draw_digit, font
 from reader.shape_features import shape_features
 
@@ -46,6 +47,13 @@ NOT_ONE_DIGIT = {
 def test_warnings_of_names_the_reason(net, case):
     image, words = NOT_ONE_DIGIT[case]
     assert any(words in warning for warning in warnings_of(net, image)), warnings_of(net, image)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_warnings_of_a_tight_crop_do_not_say_that_a_part_is_missing(net, digit):
+    image = sheet((digit, (100, 40, 200)))
+    cropped = image[bounding_box(image < 0.5)]
+    assert not any("touches the edge" in warning for warning in warnings_of(net, cropped))
 
 
 def test_warnings_of_scribbles_name_rotation(net, photos):

@@ -2,22 +2,30 @@
 
 The page is one file: it contains the weights as base64, with each BatchNorm folded into one scale and one shift per
 channel. Its content security policy allows its own style and script, by their hashes, and nothing else.
+
+If Chromium is installed, the page's forward pass is compared with PyTorch's on all test images. The result goes to
+experiments/results/page_check.csv and into the page's last line. Without Chromium, both are left out.
 """
 
 import base64
+import csv
 import hashlib
 import html
 import json
 import re
+import sys
 from pathlib import Path
 
 import torch
 
+import utils
 from model import load_net
 from training.augmentation import MEAN, STD
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE, PAGE = HERE / "draw.template.html", HERE / "draw.html"
+CHECK = HERE.parent / "experiments" / "results" / "page_check.csv"
+TOLERANCE = 1e-4  # of logits, which reach 30; float32 has steps of 2e-6 there, and errors of layers add up
 
 
 def layers_of(model):
@@ -110,8 +118,8 @@ def csp_hash(text):
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def build(model):
-    """Return the page with the weights of `model`, text.
+def build(model, check=None):
+    """Return the page with the weights of `model`, text. Its last line reports `check`, a row of page_check.csv.
 
     `model` is a `Net`, or any module for images [N, 1, 28, 28] whose children are Sequentials of layers that the page
     can compute, applied one after the other. Raises ValueError if it is not.
@@ -125,11 +133,72 @@ def build(model):
         "PARAMETERS": f"{sum(p.numel() for p in model.parameters()):,}",
         "MEAN": str(MEAN),
         "STD": str(STD),
+        "CHECK": footer(check) if check else "",
     }.items():
         page = page.replace(f"%{name}%", value)
     for name, tag in (("STYLE_HASH", "style"), ("SCRIPT_HASH", "script")):
         page = page.replace(f"%{name}%", csp_hash(re.search(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)[1]))
     return page
+
+
+def footer(check):
+    """Return the line that reports `check`, a row of page_check.csv."""
+    difference = f"{float(check['largest_difference']):.6f}"
+    return (
+        "<footer><p>When this page was built, its forward pass was compared with PyTorch’s on all "
+        f"{int(check['images']):,} test images of MNIST: the logits differ by at most {difference}.</p></footer>\n"
+    )
+
+
+def read_check():
+    """Return the row of page_check.csv, or None if there is no such file."""
+    if not CHECK.exists():
+        return None
+    with CHECK.open(newline="", encoding="utf-8") as file:
+        return next(csv.DictReader(file))
+
+
+def compare_with_pytorch(model, images, chrome):
+    """Return the logits [N, 10] of uint8 `images` by the page that is open in `chrome`, and by PyTorch."""
+    script = """
+        const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0)), logits = [];
+        for (let i = 0; i < bytes.length; i += 784) {
+          logits.push(Array.from(forward(Float32Array.from(bytes.subarray(i, i + 784), (byte) => byte / 255)).logits));
+        }
+        return logits;
+    """
+    logits = []
+    for batch in images.split(500):
+        logits += chrome.execute_script(script, base64.b64encode(batch.numpy().tobytes()).decode())
+    return torch.tensor(logits), utils.compute_logits(model, images)
+
+
+def check_page(model):
+    """Compare PAGE in Chromium with PyTorch on all test images; return a row of page_check.csv, None without Chromium.
+
+    Ends the program if a logit differs by more than `TOLERANCE`.
+    """
+    from tools.browser import MISSING, has_chrome, open_chrome  # which needs Selenium
+
+    if not has_chrome():
+        print(f"The page was not compared with PyTorch, and does not say so: that {MISSING}.")
+        return None
+    _, test = utils.load_mnist(HERE.parent / "data")
+    with open_chrome() as chrome:
+        chrome.get(PAGE.as_uri())
+        found, expected = compare_with_pytorch(model, test.images, chrome)
+        browser = f"Chromium {chrome.capabilities['browserVersion'].split('.')[0]}"
+    difference = (found - expected).abs().max().item()
+    if not difference <= TOLERANCE:
+        sys.exit(f"{PAGE.name}: its logits differ from PyTorch's by {difference:.1e}, more than {TOLERANCE:.0e}")
+    same_digit = int((found.argmax(dim=1) == expected.argmax(dim=1)).sum())
+    return {
+        "images": len(found),
+        "same_digit": same_digit,
+        "largest_difference": f"{difference:.1e}",
+        "browser": browser,
+        "torch": torch.__version__,
+    }
 
 
 class EmbeddedPage:
@@ -144,8 +213,18 @@ class EmbeddedPage:
 
 
 def main():
-    PAGE.write_text(build(load_net()), encoding="utf-8")
-    print(f"{PAGE.name}: {PAGE.stat().st_size / 1000:.0f} kB")
+    net = load_net()
+    PAGE.write_text(build(net), encoding="utf-8")
+    check = check_page(net)
+    if check:
+        with CHECK.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, check, lineterminator="\n")
+            writer.writeheader()
+            writer.writerow(check)
+        PAGE.write_text(build(net, check), encoding="utf-8")
+    else:
+        CHECK.unlink(missing_ok=True)  # it was about another page
+    print(f"{PAGE.name}: {PAGE.stat().st_size / 1000:.0f} kB; {check}")
 
 
 if __name__ == "__main__":

@@ -30,13 +30,17 @@ def bytes_of(browser, expression):
 
 def ink_in_box(browser):
     """Return the ink of the strokes before it is scaled for the network, uint8 [160, 160]."""
-    return bytes_of(browser, "Uint8Array.from(inkInBox(), (ink) => Math.round(255 * ink))").reshape(160, 160)
+    return bytes_of(browser, "Uint8Array.from(inkInBox(strokes), (ink) => Math.round(255 * ink))").reshape(160, 160)
 
 
 def network_input(browser):
     """Return the network's input for the strokes, uint8 [28, 28]."""
-    script = "Uint8Array.from(toMnistFormat(inkInBox(), 160), (p) => Math.round(255 * p))"
+    script = "Uint8Array.from(toMnistFormat(inkInBox(strokes), 160), (p) => Math.round(255 * p))"
     return bytes_of(browser, script).reshape(28, 28)
+
+
+def warnings_of(browser):
+    return browser.execute_script("return [...document.querySelectorAll('#warnings li')].map((li) => li.textContent)")
 
 
 def pad_pixels(browser):
@@ -55,6 +59,26 @@ def inside_of_pad(browser):
 
 
 # --- Draw ---
+
+
+def scaled(strokes, size, centre=(140, 140)):
+    """Return `strokes` with a longer side of `size` units around `centre`."""
+    points = np.concatenate([np.asarray(stroke, dtype=float) for stroke in strokes])
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = size / (high - low).max()
+    return [(np.array(centre) + scale * (np.asarray(stroke) - (low + high) / 2)).tolist() for stroke in strokes]
+
+
+def side_by_side(*digits, size=80):
+    """Return the strokes of `digits`, a list of lists of strokes, evenly spaced from left to right."""
+    step = 280 / len(digits)
+    drawings = [scaled(strokes, size, (step * (i + 0.5), 140)) for i, strokes in enumerate(digits)]
+    return [stroke for drawing in drawings for stroke in drawing]
+
+
+def show(browser, strokes):
+    """Put `strokes` on the page at once, as if they had been drawn."""
+    browser.execute_script("strokes = arguments[0]; classifyAndAnnounce();", strokes)
 
 
 def draw(browser, strokes, kind="mouse"):

@@ -74,7 +74,7 @@ def take_apart(text):
 
 def test_committed_page_is_up_to_date(net):
     expected, committed = take_apart(build.PAGE.read_text(encoding="utf-8"))
-    found, built = take_apart(build.build(net))
+    found, built = take_apart(build.build(net, build.read_check()))
     assert found == expected
     assert committed.size == 6456
     # Another processor may round the last bit of a float32 the other way: one part in 2**23.
@@ -112,6 +112,43 @@ def test_fold_batchnorm_is_exact_to_float32():
     assert numbers.dtype == torch.float32
     # Rounding to float32 is off by at most one part in 2**24; the float64 results may differ in the last bit.
     np.testing.assert_allclose(numbers, np.concatenate([scale, bias - mean * scale]), rtol=2e-7, atol=0)
+
+
+# --- The comparison with PyTorch ---
+
+
+def test_committed_page_reports_the_check_of_all_test_images():
+    check = build.read_check()
+    assert (check["images"], check["same_digit"]) == ("10000", "10000")
+    assert float(check["largest_difference"]) <= build.TOLERANCE
+    assert build.footer(check) in build.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def own_files(monkeypatch, tmp_path):
+    """The build writes page and check into a folder of the test's."""
+    monkeypatch.setattr(build, "PAGE", tmp_path / "draw.html")
+    monkeypatch.setattr(build, "CHECK", tmp_path / "page_check.csv")
+
+
+def test_build_without_chromium_says_so_and_omits_the_check(monkeypatch, own_files, capsys):
+    monkeypatch.setattr("tools.browser.has_chrome", lambda: False)
+    build.CHECK.write_text("of an earlier page")
+    build.main()
+    assert "not compared with PyTorch" in capsys.readouterr().out
+    assert "<footer>" not in build.PAGE.read_text(encoding="utf-8")
+    assert not build.CHECK.exists()
+
+
+@pytest.mark.usefixtures("own_files", "browser")
+def test_build_compares_the_page_with_pytorch(monkeypatch, net, mnist):
+    few = mnist[1]._replace(images=mnist[1].images[:20].cpu())
+    monkeypatch.setattr(utils, "load_mnist", lambda root: (None, few))
+    build.main()
+    assert build.read_check()["images"] == "20"
+    assert "on all 20 test images" in build.PAGE.read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"differ from PyTorch's by .*, more than 1e-04"):
+        build.check_page(Net().eval())  # the page has other weights
 
 
 # --- Models that the page cannot compute ---

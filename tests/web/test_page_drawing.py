@@ -16,6 +16,7 @@ from on_page import (
     next_frame,
     pad_pixels,
     resize,
+    scaled,
     screen,
     strokes_of,
     text_of,
@@ -51,14 +52,6 @@ def press_z(browser, *modifiers):
     for key in modifiers:
         actions.key_up(key)
     actions.perform()
-
-
-def scaled(strokes, size):
-    """Return `strokes` with a longer side of `size` units, in the middle of the pad."""
-    points = np.concatenate([np.asarray(stroke, dtype=float) for stroke in strokes])
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = size / (high - low).max()
-    return [(140 + scale * (np.asarray(stroke) - (low + high) / 2)).tolist() for stroke in strokes]
 
 
 # --- Classification ---

@@ -6,7 +6,19 @@ import re
 import threading
 
 import pytest
-from on_page import EMPTY, draw, inside_of_pad, next_frame, pad_pixels, preference, resize, screen, text_of
+from on_page import (
+    EMPTY,
+    draw,
+    inside_of_pad,
+    next_frame,
+    pad_pixels,
+    preference,
+    resize,
+    screen,
+    show,
+    side_by_side,
+    text_of,
+)
 
 from reader.samples.synthetic_photos import STROKES
 from web import build
@@ -20,17 +32,19 @@ SCREENS = [(360, 740, 3, True), (740, 360, 3, True), (768, 1024, 2, True), (1280
 @pytest.mark.parametrize("size", SCREENS, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_pad_buttons_and_answer_are_visible_without_scrolling(open_page, size):
     width, height, *_ = size
+    number = side_by_side(STROKES[7], STROKES[1], STROKES[3], STROKES[2], size=60)
     with screen(open_page, *size):
-        draw(open_page, STROKES[7])
-        open_page.execute_script("scrollTo(0, 0)")
-        for name in ("pad", "tools", "answer"):
-            box = open_page.find_element("id", name).rect
-            assert box["x"] >= 0, name
-            assert box["x"] + box["width"] <= width, name
-            assert box["y"] >= 0, name
-            assert box["y"] + box["height"] <= height, name
+        for strokes, answer in ((STROKES[7], "7"), (number, "7132")):
+            show(open_page, strokes)
+            assert text_of(open_page, "answer").startswith(answer)
+            for name in ("pad", "tools", "answer"):
+                box = open_page.find_element("id", name).rect
+                assert box["x"] >= 0, name
+                assert box["x"] + box["width"] <= width, name
+                assert box["y"] >= 0, name
+                assert box["y"] + box["height"] <= height, name
         assert open_page.find_element("id", "pad").rect["width"] >= 300
-        assert text_of(open_page, "answer").startswith("7")
+        assert open_page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [250, 360, 768, 1400])

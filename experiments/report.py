@@ -43,9 +43,13 @@ REGIONS = {
     "calibration": lazily("calibration.table"),
     "calibration_sentence": lazily("calibration.sentence"),
     "digits_margin": lazily("calibration.digits_margin"),
-    "time_to_accuracy": lazily("time_to_accuracy.table"),
-    "time_to_accuracy_ratio": lazily("time_to_accuracy.ratio"),
-    "baseline_schedules": lazily("time_to_accuracy.baseline_table"),
+    "real_photos": lazily("real_photos.table"),
+    "real_photos_before": lazily("real_photos.table_before"),
+    "photo_robustness": lazily("photo_robustness.table"),
+    "other_digits": lazily("other_digits.table"),
+    "digit_strings": lazily("digit_strings.table"),
+    "time_to_accuracy": lazily("time_to_accuracy.table", XEON),
+    "time_to_accuracy_ratio": lazily("time_to_accuracy.ratio", XEON),
     "speed_cpu": lazily("speed.table", EPYC),
     "speed_gpu": lazily("speed.table", H100),
     "speedups_cpu": lazily("speedups.table", XEON),
@@ -73,10 +77,12 @@ REGIONS = {
 
 
 def region(name):
-    """Return the content of the region `name`. Raises KeyError if there is none."""
+    """Return the content of the region `name`, or None if there is none of that name."""
     name, _, figure = name.partition(".")
-    content = REGIONS[name]()
-    return str(content[figure] if figure else content)
+    content = REGIONS[name]() if name in REGIONS else {}
+    if isinstance(content, dict):
+        return content.get(figure)
+    return None if figure else str(content)
 
 
 def fill(text, where):
@@ -90,10 +96,9 @@ def fill(text, where):
         alone = text[opening.end()] == "\n"
         if not alone and not text[: opening.start()].rpartition("\n")[2].strip():
             raise ValueError(f"{where}: {opening.group()} begins a line, where it is HTML; join it to the line before")
-        try:
-            content = region(opening[1])
-        except KeyError:
-            raise ValueError(f"{where}: {opening.group()} is not in REGIONS of experiments/report.py") from None
+        content = region(opening[1])
+        if content is None:
+            raise ValueError(f"{where}: {opening.group()} is not in REGIONS of experiments/report.py")
         parts += [text[end : opening.end()], f"\n\n{content}\n\n" if alone else content, close]
         end = closing.end()
     return "".join(parts) + text[end:]
@@ -115,7 +120,7 @@ def main():
     for name in TEXTS:
         path = ROOT / name
         if path.exists() and (text := fill_file(path)) != path.read_text(encoding="utf-8"):
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", newline="\n")
             print(f"{name}: updated")
 
 

@@ -12,7 +12,6 @@ import utils
 from experiments import RESULTS, stats, timing
 
 CSV = RESULTS / "time_to_accuracy.csv"
-BASELINE_CSV = CSV.with_name("baseline_schedules.csv")
 GPU_CSV = CSV.with_name("gpu_times.csv")
 NAMES = {"baseline": "DataLoader baseline, dropout 0.05", "ours": "this repository"}
 OPTIONS = {"baseline": ("--dropout", 0.05), "ours": ()}
@@ -35,16 +34,16 @@ def run_rows(figures, epochs, machine):
     ]
 
 
-def by_variant(rows, column):
-    """Return variant → the numbers of `column` in the order of the seeds."""
-    rows = sorted(rows, key=lambda row: int(row["seed"]))
-    return {name: [float(row[column]) for row in rows if row["variant"] == name] for name in NAMES}
+def by_variant(device, column):
+    """Return variant → the numbers of `column` on one device, in the order of the seeds."""
+    rows = sorted(timing.read(CSV), key=lambda row: int(row["seed"]))
+    own = [row for row in rows if row["device"] == device]
+    return {name: [float(row[column]) for row in own if row["variant"] == name] for name in NAMES}
 
 
-def table():
-    """Return the table of minutes: epochs, mean accuracy, median and range."""
-    rows = timing.read(CSV)
-    epochs, accuracies, seconds = (by_variant(rows, column) for column in ("epochs", "test_accuracy", "seconds"))
+def table(device):
+    """Return the table of minutes on one device: epochs, mean accuracy, median and range."""
+    epochs, accuracies, seconds = (by_variant(device, column) for column in ("epochs", "test_accuracy", "seconds"))
     lines = ["| | epochs | mean accuracy of three seeds | minutes: median (range) |", "|---|---|---|---|"]
     for variant, name in NAMES.items():
         minutes = [s / 60 for s in seconds[variant]]
@@ -55,20 +54,11 @@ def table():
     return "\n".join(lines)
 
 
-def ratio():
+def ratio(device):
     """Return how many times as long the baseline takes, seed by seed: median and range as text."""
-    seconds = by_variant(timing.read(CSV), "seconds")
+    seconds = by_variant(device, "seconds")
     found = [theirs / ours for theirs, ours in zip(seconds["baseline"], seconds["ours"], strict=True)]
     return f"{statistics.median(found):.1f} times as long ({min(found):.1f} to {max(found):.1f})"
-
-
-def baseline_table():
-    """Return the mean accuracy of the baseline after schedules of 3 to 6 epochs."""
-    found = {}
-    for row in timing.read(BASELINE_CSV):
-        found.setdefault(int(row["epochs"]), []).append(float(row["test_accuracy"]))
-    lines = [f"| {epochs} | {stats.fixed(statistics.mean(values), 2)}% |" for epochs, values in sorted(found.items())]
-    return "\n".join(["| epochs of the baseline | mean accuracy of three seeds |", "|---|---|", *lines])
 
 
 def gpu_seconds():
@@ -91,9 +81,9 @@ def main():
         arguments = (variant, *OPTIONS[variant], "--epochs", epochs[variant], "--seed", number - 1)
         return timing.run_in_subprocess("experiments.timed_run", *arguments)
 
-    figures = timing.interleave(NAMES, options.seeds, measure)
-    timing.replace_rows(CSV, run_rows(figures, epochs, timing.machine_info(utils.pick_device())))
-    print(table(), ratio(), sep="\n")
+    figures, machine = timing.interleave(NAMES, options.seeds, measure), timing.machine_info(utils.pick_device())
+    timing.replace_rows(CSV, run_rows(figures, epochs, machine))
+    print(table(machine["device"]), ratio(machine["device"]), sep="\n")
 
 
 if __name__ == "__main__":

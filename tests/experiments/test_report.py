@@ -42,6 +42,8 @@ def test_fill_file_writes_the_markdown_cells_of_a_notebook(regions, tmp_path):
     [
         ("It is <!-- means -->1<!-- /means -->", "<!-- means --> is not in REGIONS"),
         ("It is <!-- mean.11 -->1<!-- /mean.11 -->", "<!-- mean.11 --> is not in REGIONS"),
+        ("It is <!-- mean -->1<!-- /mean -->", "<!-- mean --> is not in REGIONS"),
+        ("It is <!-- table.1 -->1<!-- /table.1 -->", "<!-- table.1 --> is not in REGIONS"),
         ("<!-- table -->\n", "<!-- table --> is not followed by <!-- /table -->"),
         ("<!-- table -->\n<!-- mean.10 -->1<!-- /mean.10 -->", "<!-- table --> is not followed"),
         ("<!-- /table -->\n", "<!-- /table --> is not"),

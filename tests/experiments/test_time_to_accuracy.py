@@ -16,9 +16,9 @@ def test_the_baseline_is_compared_seed_by_seed(monkeypatch):
     }
     rows = time_to_accuracy.run_rows(found, {"baseline": 15, "ours": 6}, MACHINE)
     assert list(rows[0]) == list(timing.read(time_to_accuracy.CSV)[0])
-    monkeypatch.setattr(timing, "read", lambda path: rows[::-1])
-    assert time_to_accuracy.ratio() == "9.0 times as long (7.0 to 10.0)"
-    assert time_to_accuracy.table().splitlines()[2:] == [
+    monkeypatch.setattr(timing, "read", lambda path: [*rows[::-1], rows[0] | {"device": "cuda"}])
+    assert time_to_accuracy.ratio("cpu") == "9.0 times as long (7.0 to 10.0)"
+    assert time_to_accuracy.table("cpu").splitlines()[2:] == [
         "| DataLoader baseline, dropout 0.05 | 15 | 99.42% | 14.0 (13.5 to 14.0) |",
         "| this repository | 6 | 99.42% | 1.5 (1.4 to 2.0) |",
     ]

@@ -141,26 +141,28 @@ def find_frames(components, numbers):
 def find_straight_lines(components, numbers, keep_border):
     """Return which components are ruled lines or sides of a printed box, bool [n].
 
-    They are straight, at least half as long as the picture, and longer than all other components. Unless they are
-    longer still, they lie near the border. With `keep_border`, a vertical line may be a one.
+    They are straight and much longer than all other components. They are horizontal and run across the whole picture,
+    or lie near its border, with a gap to the others: a stroke of a broken 4 or 7 has none. With `keep_border`, a
+    vertical line may be a 1, unless it is as long as the picture is high.
     """
     lines, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
-    sizes = np.array([[side.stop - side.start for side in boxes[n - 1]] for n in numbers])
-    centres = np.array([[(side.stop + side.start) / 2 for side in boxes[n - 1]] for n in numbers])
+    starts = np.array([[side.start for side in boxes[n - 1]] for n in numbers])
+    stops = np.array([[side.stop for side in boxes[n - 1]] for n in numbers])
     areas = ndimage.sum_labels(components > 0, components, index=numbers)
     for axis, length in enumerate(components.shape):
-        thickness, extent = sizes[:, 1 - axis], sizes[:, axis]
-        position = centres[:, 1 - axis] / components.shape[1 - axis]
-        mean_thickness = areas / extent
-        is_long = (extent >= 0.5 * length) & (
-            thickness <= np.minimum(0.15 * extent, 0.06 * extent + 2 * mean_thickness)
-        )
-        others = extent[~is_long]
-        if not is_long.any() or not others.size:
+        extent = (stops - starts)[:, axis]
+        begin, end, side = starts[:, 1 - axis], stops[:, 1 - axis], components.shape[1 - axis]
+        max_thickness = np.minimum(0.15 * extent, 0.06 * extent + 2 * areas / extent)  # it may be tilted by 3°
+        is_line = (extent >= 0.5 * length) & (end - begin <= max_thickness)
+        if is_line.all():
             continue
-        at_side = np.minimum(position, 1 - position) < 0.2
-        min_length = 0.9 if keep_border and axis == 0 else 0.8
-        lines |= is_long & (extent > 1.2 * others.max()) & (at_side | (extent > min_length * length))
+        is_line &= extent > 1.5 * extent[~is_line].max()
+        gap = np.maximum(begin[~is_line].min() - end, begin - end[~is_line].max())
+        is_beside = (gap > 0.03 * extent) & (np.minimum(end, side - begin) < 0.25 * side)
+        if axis == 0:
+            lines |= is_line & is_beside & (extent > 0.85 * length if keep_border else True)
+        else:
+            lines |= is_line & (is_beside | (extent > 0.97 * length))
     return lines
 
 

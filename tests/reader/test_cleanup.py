@@ -89,6 +89,19 @@ def test_remove_clutter_keeps_a_one_that_is_as_long_as_the_picture():
     np.testing.assert_array_equal(remove_clutter(one)[one > 0.5], one[one > 0.5])
 
 
+BROKEN = {
+    4: [(20, 8, 20, 90, 74, 90), (84, 4, 80, 150)],
+    7: [(14, 20, 86, 14), (78, 24, 50, 150)],
+}
+
+
+@pytest.mark.parametrize("number", BROKEN)
+def test_remove_clutter_keeps_the_strokes_of_a_digit_in_two_parts(number):
+    strokes = drawing(lambda draw: [draw.line(stroke, fill=255, width=6) for stroke in BROKEN[number]])
+    ink = strokes[:156, 8:92]
+    np.testing.assert_array_equal(remove_clutter(ink)[ink > 0.5], ink[ink > 0.5])
+
+
 @pytest.mark.parametrize("number", [0, 3, 6, 8, 9])
 def test_predict_reads_a_stroke_that_becomes_faint(net, number):
     """The upper half has less than half of the contrast, but is connected to the lower."""

@@ -39,6 +39,7 @@ REGIONS = {
     "schedules": lazily("schedule_length.table"),
     "recommended_epochs": lazily("schedule_length.recommended"),
     "other_networks": lazily("other_networks.table"),
+    "other_networks_check": lazily("other_networks.check_table"),
     "buildup": lazily("buildup.table"),
     "calibration": lazily("calibration.table"),
     "calibration_sentence": lazily("calibration.sentence"),

@@ -7,6 +7,8 @@ import sys
 
 from helpers import ROOT
 
+FOLDERS = ("experiments", "reader", "tools", "training", "web")
+
 
 def test_module_names_are_not_taken():
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -15,11 +17,10 @@ def test_module_names_are_not_taken():
     taken = {top for top, owners in packages.items() if used & {owner.lower().replace("_", "-") for owner in owners}}
     taken |= sys.stdlib_module_names
     assert {"torch", "numpy", "statistics"} <= taken
-    folders = [folder for folder in ROOT.iterdir() if any(folder.glob("*.py"))] if ROOT.is_dir() else []
-    names = {path.stem for folder in [ROOT, *folders] for path in folder.glob("[!_]*.py")}
-    assert "seeds" in names
-    assert names & taken == set()
-    assert {folder.name for folder in folders} & taken == set()
+    names = {path.stem for path in ROOT.glob("*.py")}
+    names |= {path.stem for folder in FOLDERS for path in (ROOT / folder).rglob("[!_]*.py")}
+    assert {"model", "seeds"} <= names
+    assert (names | set(FOLDERS)) & taken == set()
 
 
 def test_python_starts_in_the_folder_of_the_experiments():

@@ -1,7 +1,7 @@
 """The network: 43 layers and 6,456 parameters that classify a 28×28 digit.
 
-Every block is convolution(s) → ReLU → BatchNorm → Dropout, without biases. Where a full 3×3 convolution would be
-too dear, it is split in two: a depthwise 3×3 that looks around within each channel, then a 1×1 that mixes the
+Every block is convolution(s) → ReLU → BatchNorm → Dropout, without biases. In four blocks, the 3×3
+convolution is split in two to save parameters: a depthwise 3×3 within each channel, then a 1×1 that mixes the
 channels (Howard et al., "MobileNets", 2017, section 3.1).
 """
 
@@ -87,6 +87,6 @@ def load_net(path=WEIGHTS):
     net, content = Net(), io.BytesIO(Path(path).read_bytes())
     try:
         net.load_state_dict(torch.load(content, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch has many ways to say it
-        raise ValueError(f"{path} does not hold weights of this network; `make save` writes some") from error
+    except Exception as error:  # torch raises many types here
+        raise ValueError(f"{path} does not hold weights of this network; `make save` writes such a file") from error
     return net.eval()

@@ -1,4 +1,4 @@
-"""The figures of the notebook. Each function returns a matplotlib figure."""
+"""The figures of the notebook. Each `plot_` function returns a matplotlib figure."""
 
 import itertools
 import math
@@ -78,7 +78,7 @@ def plot_augmentation(images, generator=None):
     figure, axes = new_figure(len(images), 9, height=1.12 * len(images), squeeze=False)
     for image, row in zip(images, axes, strict=True):
         usual = random_affines(4, generator=generator)
-        strong = random_affines(4, degrees=20.0, shift=0.16, scale=0.2, shear=16.0, generator=generator)
+        strong = random_affines(4, *(4 * limit for limit in random_affines.__defaults__[:4]), generator=generator)
         affines = torch.cat([usual, strong]).to(image.device)
         show_image(row[0], image)
         for cell, warped in zip(row[1:], warp(image.expand(8, 1, 28, 28), affines), strict=True):
@@ -184,7 +184,7 @@ def plot_history(history):
     for part, colour, marker, name in (("train", BLUE, "o", "training, augmented"), ("test", ORANGE, "s", "test")):
         style = {"color": colour, "marker": marker, "markersize": 4, "label": name}
         left.plot(epochs, [row[f"{part}_loss"] for row in history], **style)
-        # No errors at all have no logarithm: draw them as one in 20,000.
+        # The logarithm of 0 errors does not exist: draw 0.005% instead.
         right.plot(epochs, [max(0.005, 100 * (1 - row[f"{part}_accuracy"])) for row in history], **style)
     target = 100 * (1 - TARGET_ACCURACY)
     right.axhline(target, color="black", linewidth=1, linestyle="--", label=f"{TARGET_ACCURACY:.1%}")

@@ -100,8 +100,8 @@ def train_epoch(state, order, affines, first_step=0, verbose=True):
     """Train for one epoch; return its mean loss and its accuracy, a fraction.
 
     `order`, int64 [steps, batch_size], has the image indices of every batch, and `affines` [N, 2, 3] one map per image.
-    `first_step` is the number of steps taken before this epoch. The progress bar reads from the device, which then has
-    to wait for it, twice a second and not at every step. Raises FloatingPointError if a loss is not finite.
+    `first_step` is the number of steps taken before this epoch. The progress bar reads from the device, and so
+    waits for it, only twice a second. Raises FloatingPointError if a loss is not finite.
     """
     steps, batch_size = order.shape
     state.start_epoch(affines)
@@ -113,8 +113,10 @@ def train_epoch(state, order, affines, first_step=0, verbose=True):
             if done == steps or time.monotonic() - shown > 0.5:
                 losses, correct = state.read_progress(first_step, done)
                 accuracy = correct / (done * batch_size)
-                loss = f"{losses[-1]:.4f}" if bar.is_narrow else losses[-1]
-                bar.set_description_str(f"Loss={loss} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}", refresh=False)
+                shown_loss = f"{losses[-1]:.4f}" if bar.is_narrow else losses[-1]
+                bar.set_description_str(
+                    f"Loss={shown_loss} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}", refresh=False
+                )
                 bar.update(done - bar.n)
                 shown = time.monotonic()
                 for step, loss in enumerate(losses, start=1):
@@ -150,25 +152,26 @@ def fit(
 
     `make_optimizers(model, lr)` returns a list of optimizers. `schedule(steps)` returns a multiplier of their learning
     rates for each step, float32 [steps]. `augment(n, generator=…)` returns an epoch's maps for `warp`, one per image;
-    `identity_affines` leaves the images unmodified. `ema_decay` is the decay of the EMA per step, 0 for none (Polyak
-    and Juditsky, 1992; Tarvainen and Valpola, "Mean teachers", 2017, section 2). `extra_metrics(state)`, if given, is
-    called with the `TrainState` after every epoch and returns a dictionary to add to the history, or None.
-    `verbose=False` prints nothing.
+    `identity_affines` leaves the images unmodified. `ema_decay` is the decay of the EMA per step, reached after a ramp
+    from 0.1; 0 for no EMA (Polyak and Juditsky, 1992; Tarvainen and Valpola, "Mean teachers", 2017, section 2).
+    `extra_metrics(state)`, if given, is called with the `TrainState` after every epoch and returns a dictionary to add
+    to the history, or None. `verbose=False` prints nothing.
 
     `fit` reseeds torch with `seed` and switches cuDNN to deterministic kernels (see `set_seed`). The order of the
     images and their augmentation depend on `seed` alone, not on the device. Gradients, autocast and the default dtype
     are set for training, regardless of the caller's, and restored afterwards.
 
-    `checkpoint` is the path of a file that is written after every epoch but the last, and deleted in the end. Calling
-    `fit` again with the same arguments resumes after the last complete epoch, and reproduces the uninterrupted run bit
-    for bit on the same machine, regardless of `model`'s weights. Functions are compared by name only.
+    `checkpoint` is the path of a file that is written after every epoch but the last, and deleted when training ends.
+    Calling `fit` again with the same arguments resumes after the last complete epoch, and reproduces the uninterrupted
+    run bit for bit on the same machine, regardless of `model`'s weights. Functions are compared by name only.
 
     After an interrupt (Ctrl-C, Stop), `model` and checkpoint are as after the last complete epoch. In a notebook, `fit`
     then returns the history so far. Elsewhere the KeyboardInterrupt propagates, so that a script cannot mistake a
     partial run for a complete one.
 
-    Raises ValueError for invalid arguments and for a checkpoint that cannot be used, before training starts; and
-    FloatingPointError if a loss is not finite, with `model` as after the last complete epoch.
+    Raises ValueError for invalid arguments and for a checkpoint that cannot be used, before training starts, and for
+    invalid results of `augment` and `extra_metrics` when they are called; and FloatingPointError if a loss is not
+    finite, with `model` as after the last complete epoch.
     """
     functions = {"make_optimizers": make_optimizers, "schedule": schedule, "augment": augment}
     numbers = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema_decay": ema_decay, "seed": seed}

@@ -1,4 +1,4 @@
-"""Record images/draw.gif: a digit drawn on the real page in headless Chromium. `make recording`"""
+"""Record images/draw.gif: a digit drawn on the real page in headless Chromium. `python -m tools.record_page`"""
 
 import io
 from pathlib import Path

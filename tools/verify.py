@@ -26,7 +26,7 @@ def check(net):
     same = printed.getvalue().startswith(SUMMARY.read_text(encoding="utf-8"))
     yield same, f"the table of layers {'equals' if same else 'differs from'} the one in {SUMMARY.name}"
     _, test = utils.load_mnist(ROOT / "data")
-    yield True, "the checksums of the four MNIST archives are right"  # or load_mnist would have raised ValueError
+    yield True, "the checksums of the four MNIST archives are right"  # otherwise load_mnist raises OSError
     loss, accuracy = utils.evaluate(net, test)
     correct = round(accuracy * len(test.labels))
     found = f"{correct:,} of {len(test.labels):,} test images are classified correctly: {accuracy:.2%}, loss {loss:.4f}"

@@ -38,7 +38,7 @@ class Checkpoint:
             way_out = "use another file, or delete it if it was a checkpoint"
             raise ValueError(f"checkpoint {self.path} is damaged or not a checkpoint; {way_out}") from error
         different = [
-            f"{name} was {settings.get(name)} and is now {value}" if len(value) < 99 else f"{name} is another one"
+            f"{name} was {settings.get(name)} and is now {value}" if len(value) < 99 else f"{name} has changed"
             for name, value in self.settings.items()
             if settings.get(name) != value
         ]

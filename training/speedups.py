@@ -3,7 +3,7 @@
 On a CPU:
 - `malloc`: keep freed memory instead of returning it to the system
 - `channels_last`: store activations with the channels innermost
-- `batchnorm_channels_first`: except in BatchNorm layers of few channels
+- `batchnorm_channels_first`: but compute BatchNorm layers of few channels with the channels outermost
 
 On a CUDA GPU:
 - `conv1x1_as_bmm`: compute 1×1 convolutions as matrix products

@@ -71,7 +71,7 @@ def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(tiny
     content = stopped.read_bytes()
     options = {"model": start(), "epochs": 2} | OTHER_SETTINGS[name]
     with pytest.raises(
-        ValueError, match=f"belongs to another run: {name} (was .* and is now|is another one).* Change that"
+        ValueError, match=f"belongs to another run: {name} (was .* and is now|has changed).* Change that"
     ):
         run(options.pop("model"), tiny, checkpoint=stopped, **options)
     assert stopped.read_bytes() == content

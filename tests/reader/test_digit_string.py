@@ -24,7 +24,7 @@ from reader.segment import min_cost_path, oversegment
 
 SIDE = 60  # pixels of the square of a drawn digit
 NET = load_net()
-steady = settings(deadline=None, derandomize=True, max_examples=25)
+steady = settings(deadline=None, derandomize=True, max_examples=15)
 
 
 def draw(*digits, width=46, falls=0, side=SIDE):
@@ -62,17 +62,15 @@ def test_read_number_returns_boxes_and_probabilities():
         np.testing.assert_allclose(digit.box, (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), atol=2)
 
 
-@pytest.mark.parametrize("kind", ["path", "open file", "PIL image", "array", "channels first"])
+@pytest.mark.parametrize("kind", ["path", "channels first"])
 def test_boxes_are_in_pixels_of_the_picture_however_large_it_is(tmp_path, kind):
     small = as_image(draw(4, 0, 7))
     large = small.resize([20 * n for n in small.size], Image.Resampling.BICUBIC)
     assert max(large.size) > 2 * LONGEST
     path = tmp_path / "large.jpg"
     large.save(path, quality=95)
-    pixels = np.asarray(large.convert("RGB"))
-    with path.open("rb") as file:
-        inputs = {"path": path, "open file": file, "PIL image": large, "array": pixels}
-        found = read_number(NET, inputs.get(kind, pixels.transpose(2, 0, 1)))
+    image = path if kind == "path" else np.asarray(large.convert("RGB")).transpose(2, 0, 1)
+    found = read_number(NET, image)
     for one, other in zip(read_number(NET, small), found, strict=True):
         np.testing.assert_allclose(20 * np.array(one.box), other.box, atol=40)
 
@@ -129,13 +127,10 @@ def test_read_number_reads_one_digit(path):
 # --- Kinds of numbers ---
 
 
-def test_read_number_reads_light_on_dark():
-    assert text_of(read_number(NET, draw(4, 0, 7))) == "407"
-
-
 @pytest.mark.parametrize("falls", [-6, 0, 6])
 def test_read_number_follows_a_line_that_rises_or_falls(falls):
-    assert read(draw(2, 8, 3, 5, 9, 4, 0, 7, 2, 8, 3, 5, 9, falls=falls)) == "2835940728359"
+    light_on_dark = draw(2, 8, 3, 5, 9, 4, 0, 7, 2, 8, 3, 5, 9, falls=falls)
+    assert text_of(read_number(NET, light_on_dark)) == "2835940728359"
 
 
 def test_read_number_reads_digits_of_different_sizes():

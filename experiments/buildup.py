@@ -121,9 +121,13 @@ def table():
 
 
 def ends():
-    """Return the mean accuracy of the "first" and the "last" configuration over epochs 10 to 15, as text."""
-    means = [statistics.mean(own.values()) for own in values(*read(), "accuracy").values()]
-    return {"first": f"{stats.fixed(means[0], 2)}%", "last": f"{stats.fixed(means[-1], 2)}%"}
+    """Return the mean accuracy of the "first" and "last" configuration over epochs 10 to 15, and what "others" add.
+
+    The others are all components except the schedule, together.
+    """
+    own = list(values(*read(), "accuracy").values())
+    first, last = (f"{stats.fixed(statistics.mean(found.values()), 2)}%" for found in (own[0], own[-1]))
+    return {"first": first, "last": last, "others": stats.compare(own[-1], own[1]).format(3)}
 
 
 def plot(found):

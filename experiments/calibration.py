@@ -89,7 +89,7 @@ def sentence():
     mistakes, expected = images - int(total["correct"]), images * (1 - float(total["confidence"]) / 100)
     return (
         f"Over all {images:,} images, its confidence predicts {expected:.0f} mistakes, and it makes {mistakes} "
-        f"(p = {float(total['p_value']):.3f}, Poisson binomial, two-sided)"
+        f"(p = {float(total['p_value']):.3f}, exact two-sided Poisson-binomial test)"
     )
 
 
@@ -129,12 +129,12 @@ def label_errors():
         "mistakes": f"{len(wrong)}",
         "doubtful": f"{doubtful}",
         "accuracy": f"{stats.fixed(100 * (1 - len(wrong) / n), 2)}%",
-        "accuracy_without": f"{100 * (1 - (len(wrong) - doubtful) / (n - len(votes))):.2f}%",
+        "accuracy_without": f"{stats.fixed(100 * (1 - (len(wrong) - doubtful) / (n - len(votes))), 2)}%",
     }
 
 
 def digits_margin():
-    """Return how far another sample of as many digits would move the saved network's accuracy (95%), in points."""
+    """Return half the width of the 95% interval of the saved network's accuracy (binomial), in percentage points."""
     accuracy = 1 - len(timing.read(MISTAKES_CSV)) / TEST_IMAGES
     return f"±{stats.fixed(196 * math.sqrt(accuracy * (1 - accuracy) / TEST_IMAGES), 2)}"
 

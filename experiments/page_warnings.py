@@ -1,8 +1,10 @@
-"""How often does the draw-a-digit page warn? `make exp-page_warnings` (a few minutes, with Chromium)
+"""How often does the draw-a-digit page warn? `make exp-page_warnings` (some ten minutes, with Chromium)
 
-Draws on the page what should get no warning, MNIST's first 2,000 test images traced as strokes, and what should get
-one: crosses, hearts and scribbles, 100 of each, with random size, slant and tremor. Writes
-experiments/results/page_warnings.csv.
+Gives the page what should get no warning, the first 2,000 test images of MNIST, and what should get one: crosses,
+hearts and scribbles, 100 of each, with random size, slant and tremor. Writes experiments/results/page_warnings.csv.
+
+MNIST has no strokes. So its images are tried in two ways: traced as strokes, which costs some of the accuracy, and as
+pixels, without the two checks that need strokes of the page's pen (`length` and `cross`).
 
 The limits `MAX_LENGTH` and `MIN_ROUNDNESS` of web/draw.template.html were chosen with traced training images:
 `--training` prints their quantiles. The other limits are those of reader/sanity_checks.py.
@@ -17,7 +19,10 @@ from scipy import ndimage
 import utils
 from experiments import RESULTS, ROOT, timing
 from experiments.photo_robustness import thin
+from reader.image_ops import bounding_box, resize
+from reader.mnist_format import to_mnist_format
 from reader.samples.synthetic_photos import smooth
+from reader.sanity_checks import ROTATION, rotate
 from tools.browser import open_chrome
 from web.build import PAGE
 
@@ -114,11 +119,35 @@ def warnings_on_page(chrome, strokes):
     return chrome.execute_script(script, strokes)
 
 
-def count(chrome, name, drawings):
-    """Return a row of the CSV: how many of `drawings`, strokes and their digits (or None), got which warnings."""
+def warnings_for_pixels(chrome, image):
+    """Return what `warnings_on_page` does for the uint8 [28, 28] `image` instead of strokes."""
+    ink = (image / 255).astype(np.float32)[bounding_box(image > 25)]
+    inputs = [to_mnist_format(rotate(ink, degrees)) for degrees in (0, -ROTATION, ROTATION)]
+    script = """
+        const fromBytes = (bytes) => Float32Array.from(bytes, (byte) => byte / 255);
+        const [inputs, ink] = [...arguments].map((lists) => lists.map(fromBytes));
+        const probabilities = inputs.map((pixels) => softmax(forward(pixels).logits));
+        const confidence = Math.max(...probabilities[0]), answer = probabilities[0].indexOf(confidence);
+        const stability = probabilities.reduce((sum, some) => sum + some[answer], 0) / 3;
+        const found = [];
+        if (neighbourHeight(ink[0]) > MAX_NEIGHBOUR_HEIGHT) found.push("side by side");
+        if (roundness(ink[0]) < MIN_ROUNDNESS) found.push("closed outline");
+        if (stability < MIN_STABILITY) found.push("rotated by");
+        return [String(answer), found];
+    """
+    side = 160
+    height, width = (max(1, round(side * n / max(ink.shape))) for n in ink.shape)
+    enlarged, top, left = resize(ink, (height, width)), (side - height) // 2, (side - width) // 2
+    box = np.pad(enlarged, ((top, side - height - top), (left, side - width - left)))
+    as_bytes = np.rint(255 * np.clip(box, 0, 1)).astype(np.uint8).ravel().tolist()
+    return chrome.execute_script(script, [pixels.flatten().tolist() for pixels in inputs], [as_bytes])
+
+
+def count(chrome, name, drawings, warn=warnings_on_page):
+    """Return a row of the CSV: how many of `drawings`, each with its digit or None, got which warnings by `warn`."""
     counts = collections.Counter()
-    for strokes, digit in drawings:
-        answer, warnings = warnings_on_page(chrome, strokes)
+    for drawing, digit in drawings:
+        answer, warnings = warn(chrome, drawing)
         counts["n"] += 1
         counts["correct"] += answer == str(digit)
         counts["warned"] += bool(warnings)
@@ -157,8 +186,11 @@ def main():
         if options.training:
             limits(chrome, train.images[: options.training, 0].numpy())
             return
-        digits = zip(test.images[:IMAGES, 0].numpy(), test.labels[:IMAGES].tolist(), strict=True)
-        rows = [count(chrome, "MNIST's test images, traced", ((traced(image), digit) for image, digit in digits))]
+        digits = list(zip(test.images[:IMAGES, 0].numpy(), test.labels[:IMAGES].tolist(), strict=True))
+        rows = [
+            count(chrome, "MNIST's test images, as pixels", digits, warnings_for_pixels),
+            count(chrome, "MNIST's test images, traced", ((traced(image), digit) for image, digit in digits)),
+        ]
         for name, draw in (("crosses", cross), ("hearts", heart), ("scribbles", scribble)):
             drawings = ((draw(np.random.default_rng(seed)), None) for seed in range(EACH))
             rows.append(count(chrome, name, drawings))

@@ -55,6 +55,9 @@ REGIONS = {
     "speed_gpu": lazily("speed.table", H100),
     "speedups_cpu": lazily("speedups.table", XEON),
     "speedups_gpu": lazily("speedups.table", H100),
+    "page": lazily("page_timing.table"),
+    "page_check": lazily("page_timing.check"),
+    "page_warnings": lazily("page_warnings.table"),
     # Single figures, by a second name: epyc.mean_10
     "epyc": lazily("seeds.machine_summary", "epyc"),
     "xeon": lazily("seeds.machine_summary", "xeon"),
@@ -66,6 +69,7 @@ REGIONS = {
     "epyc_epochs": lazily("schedule_length.estimates", "epyc"),
     "h100_epochs": lazily("schedule_length.estimates", "h100"),
     "network": lazily("other_networks.means"),
+    "network_minus_ours": lazily("other_networks.differences"),
     "buildup_mean": lazily("buildup.ends"),
     "labels": lazily("calibration.label_errors"),
     "exercises": lazily("exercises.answers"),
@@ -118,11 +122,11 @@ def fill_file(path):
 
 
 def main():
-    for name in TEXTS:
-        path = ROOT / name
-        if path.exists() and (text := fill_file(path)) != path.read_text(encoding="utf-8"):
+    filled = {ROOT / name: fill_file(ROOT / name) for name in TEXTS}  # all of them, before any is written
+    for path, text in filled.items():
+        if text != path.read_text(encoding="utf-8"):
             path.write_text(text, encoding="utf-8", newline="\n")
-            print(f"{name}: updated")
+            print(f"{path.relative_to(ROOT)}: updated")
 
 
 if __name__ == "__main__":

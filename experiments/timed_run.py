@@ -41,13 +41,14 @@ class Ours:
         return shuffled_batches(n, BATCH_SIZE), utils.random_affines(n)
 
     def start(self):
-        """Train for one epoch, which loads libraries and captures the step; time the data of an epoch."""
+        """Train for one epoch and evaluate, which loads libraries and captures the step; time the data of an epoch."""
         order, affines = self.draw()
         self.state = timing.make_state(self.model, self.train, self.epochs * len(order))
         self.train_epoch()
         order, affines = order.to(self.device), affines.to(self.device)
         batch = timing.median_seconds(lambda: make_batch(self.train, order[0], affines), 100)
         self.data_seconds = timing.median_seconds(self.draw, 3) + batch * len(order)
+        self.evaluate()
 
     def train_epoch(self):
         """Train for one epoch; return the seconds that its data takes, timed by `start`."""
@@ -90,8 +91,9 @@ class Baseline:
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, PEAK, total_steps=steps)
 
     def start(self):
-        """Train for one epoch, which loads libraries and starts the workers."""
+        """Train for one epoch and evaluate, which loads libraries and starts the workers."""
         self.train_epoch()
+        self.evaluate()
 
     def train_epoch(self):
         """Train for one epoch; return the seconds spent waiting for data."""

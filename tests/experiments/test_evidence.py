@@ -2,7 +2,9 @@
 
 import pytest
 
-from experiments import RESULTS, buildup, other_networks, schedule_length, seeds, timing
+import utils
+from experiments import RESULTS, buildup, calibration, other_networks, schedule_length, seeds, timing
+from model import load_net
 
 SEEDS = range(10)
 NETWORKS = [str(parameters) for parameters in other_networks.NETWORKS]
@@ -48,3 +50,12 @@ def test_the_time_to_accuracy_is_of_whole_pairs():
 
 def test_machines_have_files_of_their_own():
     assert len({path for _, path in seeds.MACHINES.values()}) == len(seeds.MACHINES)
+
+
+def test_mistakes_are_those_of_the_saved_weights(mnist):
+    """To within rounding: on another processor, an image with two nearly equal logits may change sides."""
+    test = mnist[1]
+    logits = utils.compute_logits(load_net().to(test.images.device), test.images)
+    found = {row["test_index"] for row in calibration.mistakes(logits, test.labels)}
+    committed = {int(row["test_index"]) for row in timing.read(calibration.MISTAKES_CSV)}
+    assert len(found ^ committed) <= 2

@@ -1,4 +1,4 @@
-"""What several test files import: the repository's folder, small networks and training states, a hand that draws."""
+"""What several test files import: the repository's folder, small networks and training states."""
 
 import os
 from pathlib import Path
@@ -36,23 +36,3 @@ class Hostile:
 
     def __reduce__(self):
         return os.mkdir, (str(self.mark),)
-
-
-def draw(browser, strokes, kind="mouse"):
-    """Draw `strokes`, in pixels of 280×280, onto the page's pad as a hand with a `kind` of pointer would."""
-    from selenium.webdriver.common.action_chains import ActionBuilder
-    from selenium.webdriver.common.actions.pointer_input import PointerInput
-    from selenium.webdriver.common.by import By
-
-    pad = browser.find_element(By.ID, "pad")
-    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", pad)
-    width = pad.rect["width"]
-    for stroke in strokes:
-        actions = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=5)
-        places = [(round((x - 140) * width / 280), round((y - 140) * width / 280)) for x, y in stroke]
-        actions.pointer_action.move_to(pad, *places[0])
-        actions.pointer_action.pointer_down()
-        for place in places[1:]:
-            actions.pointer_action.move_to(pad, *place)
-        actions.pointer_action.pointer_up()
-        actions.perform()

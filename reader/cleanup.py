@@ -37,12 +37,12 @@ def remove_clutter(ink, keep_border=False):
     return ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
 
 
-def label_ink(ink):
+def label_ink(ink, threshold=FAINT):
     """Return the connected components of `ink` [H, W], int [H, W] from 1, or 0 where there is none.
 
-    Hysteresis thresholding (Canny, 1986): a component is made of faint ink, and has clear ink in it.
+    Hysteresis thresholding (Canny, 1986): a component is made of ink above `threshold`, and has clear ink in it.
     """
-    components, n = ndimage.label(ink > FAINT, structure=EIGHT_CONNECTED)
+    components, n = ndimage.label(ink > threshold, structure=EIGHT_CONNECTED)
     clear = np.zeros(n + 1, dtype=int)
     clear[np.unique(components[ink > CLEAR])] = 1
     clear[0] = 0

@@ -6,6 +6,7 @@ This is "heuristic over-segmentation" (LeCun et al., "Gradient-based learning ap
 section V).
 """
 
+import contextlib
 import itertools
 import math
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from reader.classify import classify
+from reader.cleanup import CLEAR, FAINT
 from reader.image_ops import bounding_box
 from reader.ink import extract_ink_and_box
 from reader.load_image import load_image_and_size
@@ -61,20 +63,42 @@ def read_number_and_warnings(model, image, check=True):
     brightness, (full_width, _) = load_image_and_size(image)
     ink, area = extract_ink_and_box(brightness, LONGEST, keep_border=True)
     area = [length * full_width / brightness.shape[1] for length in area]
-    labels, segments, line_height = oversegment(ink)
+    # Faint ink may belong to a stroke, or join two digits that touch.
+    readings = [read_ink(model, ink, FAINT)]
+    with contextlib.suppress(ValueError):  # without it, broken strokes may look like two lines
+        readings.append(read_ink(model, ink, CLEAR))
+    best = max(readings, key=lambda reading: reading.score)
+    digits = [Digit(box_in_picture(own, area), p) for own, p in zip(best.inks, best.probabilities, strict=True)]
+    if not check:
+        return digits, []
+    warnings = []
+    rivals = [reading.score for reading in readings if len(reading.inks) != len(best.inks)]
+    if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:
+        warnings.append("the number of digits may be wrong: they can be separated in another way")
+    for position, own in enumerate(best.inks, start=1):
+        warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, own)]
+    return digits, warnings
+
+
+class Reading(NamedTuple):
+    """The best way to read some ink as digits."""
+
+    score: float
+    rival_score: float  # of the best way with another number of digits
+    inks: list  # of each digit, float [H, W]
+    probabilities: list  # of each digit, float32 [10]
+
+
+def read_ink(model, ink, threshold):
+    """Return the best `Reading` of `ink`, float [H, W], whose segments are made of ink above `threshold`."""
+    labels, segments, line_height = oversegment(ink, threshold)
     spans = find_spans(segments, line_height)
     inks = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
     probabilities = classify(model, inks)
     scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
     is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
-    chosen, margin = best_segmentation(spans, scores, is_digit, segments)
-    digits = [Digit(box_in_picture(inks[i], area), probabilities[i]) for i in chosen]
-    warnings = []
-    if check and margin < MIN_MARGIN:
-        warnings.append("the number of digits may be wrong: they can be separated in another way")
-    for position, i in enumerate(chosen if check else [], start=1):
-        warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, inks[i])]
-    return digits, warnings
+    total, rival, chosen = best_segmentation(spans, scores, is_digit, segments)
+    return Reading(total, rival, [inks[i] for i in chosen], [probabilities[i] for i in chosen])
 
 
 def text_of(digits):
@@ -132,10 +156,10 @@ def are_stacked(a, b):
 
 
 def best_segmentation(spans, scores, is_digit, segments):
-    """Return which `spans` cover all `segments` in order with the highest sum of `scores`, and by which margin.
+    """Return the highest sum of `scores` of spans that cover all `segments` in order, its rival, and these spans.
 
-    Only spans that are digits are returned, as indices. The margin is the difference from the best sum with another
-    number of digits, infinite if there is none.
+    The rival is the highest sum with another number of digits, or -infinity. Of the spans, those that are digits are
+    returned, as indices.
     """
     best = [{0: (0, [])}]  # for each number of segments covered: number of digits → highest sum, chosen spans
     for end in range(1, len(segments) + 1):
@@ -148,5 +172,4 @@ def best_segmentation(spans, scores, is_digit, segments):
                 candidates[n_digits] = max(candidate, candidates.get(n_digits, candidate))
         best.append(candidates)
     (total, chosen), *others = sorted(best[-1].values(), reverse=True)
-    margin = total - others[0][0] if others else math.inf
-    return [i for i in chosen if is_digit[i]], margin
+    return total, others[0][0] if others else -math.inf, [i for i in chosen if is_digit[i]]

@@ -49,14 +49,14 @@ class Pixels(NamedTuple):
         return Segment(self.upright.min(), self.upright.max() + 1, self.rows.min(), self.rows.max() + 1, component)
 
 
-def oversegment(ink):
-    """Split `ink`, float [H, W] from 0 to 1; return (labels, segments, line height).
+def oversegment(ink, threshold):
+    """Split `ink`, float [H, W] from 0 to 1; return (labels, segments, line height). Ink is what exceeds `threshold`.
 
     `segments` is a list of `Segment` from left to right, and `labels`, int [H, W], has the number of the nearest one,
     counted from 1, at each pixel. The line's height is that of the component of a typical pixel, in pixels. Raises
     ValueError if there are two lines of digits.
     """
-    components = label_components(ink)
+    components = label_components(ink, threshold)
     boxes = [pixels.bounds(i) for i, pixels in enumerate(components)]
     line_height = np.median(np.repeat([box.height for box in boxes], [len(pixels.rows) for pixels in components]))
     check_one_line(boxes, line_height)
@@ -73,9 +73,9 @@ def oversegment(ink):
     return labels[tuple(nearest)], [segment for segment, _ in found], line_height
 
 
-def label_components(ink):
+def label_components(ink, threshold):
     """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
-    components = label_ink(ink)
+    components = label_ink(ink, threshold)
     rows, columns = np.nonzero(components)
     pixels, numbers = Pixels(rows, columns, deslant(rows, columns)), components[rows, columns]
     return [pixels.select(numbers == number) for number in range(1, components.max() + 1)]

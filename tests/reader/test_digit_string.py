@@ -307,7 +307,7 @@ def test_min_cost_path_avoids_ink():
 
 
 def test_oversegment_assigns_every_pixel_to_a_segment():
-    labels, segments, line_height = oversegment(draw(3, 5, 2, width=30))
+    labels, segments, line_height = oversegment(draw(3, 5, 2, width=30), 0.5)
     assert set(np.unique(labels)) == set(range(1, len(segments) + 1))
     assert 0.7 * SIDE < line_height < 1.3 * SIDE
     centres = [segment.left + segment.right for segment in segments]

@@ -159,7 +159,7 @@ def test_rotation_warns_as_the_reader_does(open_page, net):
     for _ in range(20):
         show(open_page, [smooth(generator.uniform(60, 220, (4, 2)).tolist()).tolist()])
         digit, stability = sanity_checks.rotation_stability(net, ink_in_box(open_page) / 255)
-        if abs(stability - sanity_checks.MIN_STABILITY) > 0.1:  # the page rotates strokes, the reader pixels
+        if abs(stability - sanity_checks.MIN_STABILITY) > 0.2:  # the page rotates strokes, the reader pixels
             expected = stability < sanity_checks.MIN_STABILITY
             rotated = f"Warning: rotated by ±8°, the mean confidence in {digit} is only "
             assert any(warning.startswith(rotated) for warning in warnings_of(open_page)) == expected

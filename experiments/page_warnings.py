@@ -62,7 +62,7 @@ def traced(image):
             options = neighbours(stroke[-1], left)
             if not options:
                 break
-            behind = np.subtract(stroke[-1], stroke[max(0, len(stroke) - 6)])  # goes on as straight as possible
+            behind = np.subtract(stroke[-1], stroke[max(0, len(stroke) - 6)])  # continues as straight as possible
             stroke.append(max(options, key=lambda p: np.dot(np.subtract(p, stroke[-1]), behind)))
         stroke += neighbours(stroke[-1], done - set(stroke[-4:]))[:1]  # ends on the stroke that it meets
         points = np.array(stroke, dtype=float)[:, ::-1]

@@ -66,7 +66,7 @@ def is_cut_off(ink):
 
 
 def rotation_stability(model, ink):
-    """Return the predicted digit, and its mean probability over `ink` as it is and rotated by `ROTATION` either way."""
+    """Return the predicted digit, and its mean probability over `ink`, unrotated and rotated by ±`ROTATION`."""
     probabilities = classify(model, [rotate(ink, angle) for angle in (0, -ROTATION, ROTATION)])
     digit = int(probabilities[0].argmax())
     return digit, float(probabilities[:, digit].mean())

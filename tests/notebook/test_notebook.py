@@ -1,4 +1,4 @@
-"""The notebook as it is saved: complete, clean, in the format of the assignment, and consistent with the repository."""
+"""The saved notebook: complete, clean, in the format of the assignment, and consistent with the repository."""
 
 import re
 

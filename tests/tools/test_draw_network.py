@@ -1,4 +1,4 @@
-"""images/network.svg shows `Net` as it is today."""
+"""images/network.svg shows the present `Net`."""
 
 from model import Net
 from tools import draw_network

@@ -44,7 +44,7 @@ variations: .venv/installed ## Run the numeric tests with other thread counts an
 	done; exit $$failed
 
 lint: .venv/installed ## Check style and format, notebook included
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
 save: .venv/installed ## Execute the notebook in place (15 epochs); renews mnist_6k.pt and two images

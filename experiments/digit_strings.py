@@ -180,6 +180,7 @@ def table():
 def plot_number(net, picture):
     """Return a figure of `picture`, uint8 [H, W], with the box of each digit; the least confident one is orange."""
     from matplotlib.patches import Rectangle
+
     from plots import BLUE, ORANGE, new_figure
 
     digits = read_number(net, picture)

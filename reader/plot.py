@@ -1,7 +1,6 @@
 """A figure of the steps from a picture to an answer."""
 
 from plots import BLUE, ORANGE, new_figure, show_image
-
 from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import decode, load_image

@@ -18,7 +18,14 @@ import re
 
 from experiments import ROOT
 
-TEXTS = ("README.md", "experiments/README.md", "reader/README.md", "web/README.md", "MNIST_6k.ipynb")
+TEXTS = (
+    "README.md",
+    "experiments/README.md",
+    "experiments/HISTORY.md",
+    "reader/README.md",
+    "web/README.md",
+    "MNIST_6k.ipynb",
+)
 MARKER = re.compile(r"<!-- (/?[\w.-]+) -->")
 
 
@@ -76,8 +83,6 @@ REGIONS = {
     "h100_seconds": lazily("time_to_accuracy.gpu_seconds"),
     "epyc_speed": lazily("speed.figures", EPYC),
     "h100_speed": lazily("speed.figures", H100),
-    "xeon_step": lazily("speedups.full_step", XEON),
-    "h100_step": lazily("speedups.full_step", H100),
 }
 
 

@@ -38,11 +38,11 @@ def accuracies(rows, recipe):
 def machine_accuracies():
     """Return machine → epochs → seed → test accuracy after the last epoch, in percent, from the committed files."""
     gpu = {
-        epochs: {seed: run[-1] for seed, run in seeds.accuracies(runner.read(gpu_csv(epochs))).items()}
+        epochs: {seed: run[-1] for seed, run in seeds.machine_runs("h100", gpu_csv(epochs)).items()}
         for epochs in GPU_SCHEDULES
     }
     gpu[runner.EPOCHS] = {seed: run[-1] for seed, run in seeds.machine_runs("h100").items()}
-    return {"epyc": accuracies(runner.read(CSV), runner.read(seeds.CSV)), "h100": gpu}
+    return {"epyc": accuracies(seeds.machine_rows("epyc", CSV), seeds.machine_rows("epyc")), "h100": gpu}
 
 
 def gpu_csv(epochs):
@@ -101,7 +101,7 @@ def plot(found, seconds):
     axes.set_xticks(schedules, schedules)
     axes.minorticks_off()
     minutes = axes.secondary_xaxis("top")
-    minutes.set_xlabel("minutes on two cores of the AMD EPYC, evaluation included")
+    minutes.set_xlabel("epochs × median epoch on two cores of the AMD EPYC (minutes)")
     minutes.set_xticks(schedules, [f"{epochs * seconds / 60:.1f}" for epochs in schedules])
     minutes.minorticks_off()
     axes.legend(loc="lower right")

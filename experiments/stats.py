@@ -115,7 +115,8 @@ def verdict(accuracy, loss):
 def table(found):
     """Return differences, metric → configuration → `Estimate`, as a Markdown table.
 
-    The metrics are "accuracy", in percentage points, and "loss", in nats. The p-values are corrected over all of them.
+    The metrics are "accuracy", in percentage points, and "loss", in nats. The result is decided by the intervals; the
+    p-values are corrected by Holm's method over all of them.
     """
     corrected = iter(holm([own.p for metric in ("accuracy", "loss") for own in found[metric].values()]))
     p_values = {metric: [next(corrected) for _ in found[metric]] for metric in ("accuracy", "loss")}

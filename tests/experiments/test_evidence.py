@@ -3,7 +3,7 @@
 import pytest
 
 import utils
-from experiments import RESULTS, buildup, calibration, other_networks, schedule_length, seeds, timing
+from experiments import RESULTS, buildup, calibration, other_networks, schedule_length, timing
 from model import load_net
 
 SEEDS = range(10)
@@ -46,10 +46,6 @@ def test_the_time_to_accuracy_is_of_whole_pairs():
     assert {(row["variant"], row["seed"]) for row in rows} == {
         (v, str(s)) for v in ("ours", "baseline") for s in range(3)
     }
-
-
-def test_machines_have_files_of_their_own():
-    assert len({path for _, path in seeds.MACHINES.values()}) == len(seeds.MACHINES)
 
 
 def test_mistakes_are_those_of_the_saved_weights(mnist):

@@ -54,8 +54,3 @@ def test_fill_names_file_and_marker_of_a_mistake(regions, text, problem):
     with pytest.raises(ValueError, match=r"T\.md") as error:
         report.fill(text, "T.md")
     assert problem in str(error.value)
-
-
-@pytest.mark.parametrize("name", report.REGIONS)
-def test_every_region_has_content(name):
-    assert report.REGIONS[name]()

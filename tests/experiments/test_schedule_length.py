@@ -1,6 +1,6 @@
 """schedule_length.py: what is kept of a run, and which number of epochs is recommended."""
 
-from experiments import schedule_length, timing
+from experiments import schedule_length
 
 
 def test_train_one_returns_one_row_with_the_seconds_of_all_epochs(few):
@@ -33,9 +33,3 @@ def test_plot_shows_every_seed():
     assert sizes == [len(values) for own in found.values() for values in own.values()]
     (minutes,) = axes.child_axes
     assert minutes.get_xticklabels()[0].get_text() == "0.7"
-
-
-def test_epoch_seconds_is_the_cpus_wherever_its_row_stands(monkeypatch):
-    expected, rows = schedule_length.epoch_seconds(), timing.read(timing.ROOT / "experiments/results/speed.csv")
-    monkeypatch.setattr(timing, "read", lambda path: rows[::-1])
-    assert schedule_length.epoch_seconds() == expected

@@ -1,8 +1,6 @@
 """timing.py: child processes, their arithmetic, files, and the recipe that is timed."""
 
 import inspect
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -11,8 +9,6 @@ from helpers import ROOT, make_net
 import utils
 from experiments import timing
 from training.state import TrainState
-
-MODULES = [f"experiments.{path.stem}" for path in sorted((ROOT / "experiments").glob("[!_]*.py"))]
 
 
 def test_interleave_alternates():
@@ -42,11 +38,11 @@ def test_run_in_subprocess_returns_the_last_line(module):
 
 def test_seconds_since_start_include_the_interpreter_and_imports(module):
     module(
-        "import time\nstart = time.time()\ntime.sleep(1)\nfrom experiments import timing\n"
+        "import time\nstart = time.time()\nfrom experiments import timing\n"
         "print([timing.seconds_since_start(), time.time() - start])\n"
     )
     whole, without_interpreter = timing.run_in_subprocess("timed")
-    assert 1 <= without_interpreter <= whole
+    assert 0 < without_interpreter < whole
 
 
 def test_run_in_subprocess_reports_the_error(module):
@@ -95,10 +91,3 @@ def test_make_state_follows_the_recipe_of_fit(small, monkeypatch):
     assert torch.equal(by_fit.pop("lr_multipliers"), timed.pop("lr_multipliers"))
     for name in ("batch_size", "make_optimizers", "lr", "ema_decay", "step", "train"):
         assert by_fit[name] is timed[name] or by_fit[name] == timed[name], name
-
-
-def test_every_experiment_can_be_imported_on_windows():
-    """Windows has neither `resource` nor `fcntl`."""
-    lines = ["import sys", "sys.modules['resource'] = sys.modules['fcntl'] = None"]
-    lines += [f"import {name}" for name in MODULES]
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, check=True)

@@ -4,7 +4,6 @@ import os
 import shutil
 
 import pytest
-import torch
 from helpers import ROOT
 
 import utils
@@ -43,15 +42,6 @@ def raw(tmp_path):
     for name in FILES:
         shutil.copy(ROOT / "data" / "MNIST" / "raw" / f"{name}.gz", folder)
     return folder
-
-
-@pytest.fixture(params=[1, 2], ids="{} threads".format)
-def threads(request):
-    """Both numbers of threads that make a difference: with two or more, narrow BatchNorm layers get another layout."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 # --- A browser ---

@@ -1,21 +1,18 @@
 """What the tests of checkpoints share: a few images, a run that nothing interrupted, and one that was stopped."""
 
 import pytest
-from interrupted import run, run_until, start
-
-import utils
+from interrupted import make_splits, run, run_until, start
 
 
 @pytest.fixture(scope="module")
-def tiny(mnist):
-    """Five batches of 64 training images, and 100 test images."""
-    train, test = mnist
-    return utils.Split(train.images[:320], train.labels[:320]), utils.Split(test.images[:100], test.labels[:100])
+def tiny():
+    return make_splits()
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "run.checkpoint"
+    """A checkpoint in a folder that does not exist yet."""
+    return tmp_path / "new" / "run.checkpoint"
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +22,17 @@ def uninterrupted(tiny):
     return model, run(model, tiny)
 
 
-@pytest.fixture
-def stopped(tiny, path):
-    """The checkpoint of a run of two epochs that was stopped in the second."""
+@pytest.fixture(scope="module")
+def content(tiny, tmp_path_factory):
+    """The checkpoint, as bytes, of a run of two epochs that was stopped in the second."""
+    path = tmp_path_factory.mktemp("stopped") / "run.checkpoint"
     run_until(2, start(), tiny, epochs=2, checkpoint=path)
-    assert path.exists()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def stopped(content, path):
+    """The file of such a checkpoint."""
+    path.parent.mkdir()
+    path.write_bytes(content)
     return path

@@ -21,11 +21,9 @@ def images(mnist):
     return mnist[0].images[:64].cpu()
 
 
-@pytest.mark.parametrize("maps", [affines(64), utils.identity_affines(64)], ids=["limits of 0", "none"])
-def test_no_augmentation_is_the_identity(images, maps):
-    seen = warp(images, maps)
-    assert seen.dtype == torch.float32
-    torch.testing.assert_close(seen, images.float(), atol=0.01, rtol=0)
+def test_no_augmentation_is_the_identity(images):
+    for maps in (affines(64), utils.identity_affines(64)):
+        torch.testing.assert_close(warp(images, maps), images.float(), atol=0.01, rtol=0)
 
 
 def test_warp_agrees_with_torch(images):
@@ -40,20 +38,9 @@ def test_each_image_gets_its_own_map(images):
     assert len(torch.unique(seen.flatten(1), dim=0)) == 64
 
 
-def test_a_seed_decides_and_another_seed_decides_otherwise():
+def test_random_affines_depend_on_the_seed_only():
     assert torch.equal(affines(degrees=10, shift=0.1), affines(degrees=10, shift=0.1))
     assert not torch.equal(affines(degrees=10, shift=0.1), affines(seed=1, degrees=10, shift=0.1))
-
-
-def test_pixels_stay_in_range(images):
-    seen = warp(images, affines(64, degrees=45, shift=0.3, scale=0.5, shear=30))
-    assert seen.min() >= 0
-    assert seen.max() <= 255.001
-
-
-def test_background_stays_background():
-    blank = torch.zeros(64, 1, 28, 28, dtype=torch.uint8)
-    assert warp(blank, affines(64, degrees=45, shift=0.5, scale=0.5, shear=30)).abs().max() == 0
 
 
 def test_what_leaves_the_image_is_replaced_by_background(images):
@@ -61,7 +48,7 @@ def test_what_leaves_the_image_is_replaced_by_background(images):
     assert warp(images, far).abs().max() == 0
 
 
-def test_turn_is_bounded_and_reaches_its_bound():
+def test_rotation_is_bounded_and_keeps_the_area():
     maps = affines(degrees=10)
     angles = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
     assert 9.5 < angles.max() <= 10.001
@@ -74,12 +61,6 @@ def test_shift_is_bounded_in_image_widths():
     assert 0.075 < moves.abs().max() <= 0.08
     assert moves[:, 0].std().item() == pytest.approx(moves[:, 1].std().item(), rel=0.1)
     assert abs(torch.corrcoef(moves.T)[0, 1]) < 0.1
-
-
-def test_shift_moves_by_whole_pixels_where_it_should(images):
-    right = torch.tensor([[1.0, 0.0, 2 * 3 / 28], [0.0, 1.0, 0.0]]).expand(64, 2, 3)
-    seen = warp(images, right)
-    torch.testing.assert_close(seen[..., :-3], images[..., 3:].float(), atol=0.01, rtol=0)
 
 
 def test_scale_is_bounded():

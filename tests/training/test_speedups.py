@@ -19,28 +19,27 @@ from helpers import ROOT, make_net, make_state
 import utils
 from training import speedups
 from training.data import shuffled_batches
-from training.speedups import ALL, BatchNormChannelsFirst, convert, tune_malloc
+from training.speedups import ALL, convert, tune_malloc
 from training.state import TrainState, float_tensors
-
-pytestmark = pytest.mark.numeric
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 # --- Memory ---
 
+# Prints the page faults of three steps that allocate blocks of 40 MB, before `tune_malloc` and some steps after it.
 FAULTS = """
-import resource, sys, torch
+import resource, torch
 from training.speedups import tune_malloc
-if sys.argv[1] == "keep":
-    tune_malloc()
-def faults_of_ten_steps():
+def faults_of_three_steps():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
+    for _ in range(3):
         [torch.ones(10_000_000) for _ in range(3)]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults_of_ten_steps()  # the heap finds its size
-print(faults_of_ten_steps())
+before = faults_of_three_steps()
+tune_malloc()
+after = [faults_of_three_steps() for _ in range(8)]  # first, the heap finds its size
+print(before, after[-1])
 """
 
 
@@ -53,13 +52,10 @@ def keeps_large_blocks():
 @pytest.mark.skipif(not keeps_large_blocks(), reason="needs glibc 2.35")
 def test_tune_malloc_avoids_page_faults():
     """Blocks of 40 MB: glibc's own threshold adapts to blocks of up to 32 MB only."""
-    command = [sys.executable, "-c", FAULTS]
-    kept, returned = (
-        int(subprocess.run([*command, how], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-        for how in ("keep", "return")
-    )
-    assert returned > 1000
-    assert kept < returned / 10
+    done = subprocess.run([sys.executable, "-c", FAULTS], cwd=ROOT, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before > 100  # pages of 2 MB, if the system has huge ones
+    assert after < before / 10
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError])
@@ -80,50 +76,42 @@ def outcome(model, images, weights):
     return {**dict(model.named_buffers()), **{name: p.grad for name, p in model.named_parameters()}}
 
 
-def fast_copy(model, device_type, monkeypatch, threads=2):
+def fast_copy(model, device_type, monkeypatch, threads=2, enabled=ALL):
     """Return a copy of `model` with the fast layers for a kind of device; it is computed wherever `model` is."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    return convert(copy.deepcopy(model), types.SimpleNamespace(type=device_type), ALL)
+    return convert(copy.deepcopy(model), types.SimpleNamespace(type=device_type), enabled)
 
 
-@pytest.mark.parametrize(("kind", "fast_layers"), [("cuda", 6 + 9), ("cpu", 4)])
-@pytest.mark.parametrize("minimum", [1, speedups.MIN_VALUES_PER_CHANNEL], ids=["every BatchNorm", "large BatchNorm"])
-def test_fast_layers_compute_the_same(device, monkeypatch, minimum, kind, fast_layers):
-    """In float64, far above rounding, with enough images to reach the real limit."""
+@pytest.mark.numeric
+@pytest.mark.parametrize(
+    ("kind", "minimum"), [("cuda", 1), ("cuda", 1000), ("cpu", 1)], ids=["every BatchNorm", "large BatchNorm", "CPU"]
+)
+def test_fast_layers_compute_the_same(device, monkeypatch, kind, minimum):
+    """In float64, far above rounding."""
     monkeypatch.setattr(speedups, "MIN_VALUES_PER_CHANNEL", minimum)
     plain = make_net().double().to(device, memory_format=torch.channels_last).train()
     fast = fast_copy(plain, kind, monkeypatch)
-    assert sum(type(layer).__module__ == "training.speedups" for layer in fast.modules()) == fast_layers
-    images, weights = torch.randn(64, 1, 28, 28).double().to(device), torch.randn(64, 10).double().to(device)
+    images, weights = torch.randn(4, 1, 28, 28).double().to(device), torch.randn(4, 10).double().to(device)
     torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
     torch.testing.assert_close(fast.eval()(images), plain.eval()(images))
     assert list(fast.state_dict()) == list(plain.state_dict())
 
 
-@pytest.mark.parametrize("disabled", sorted(ALL))
-def test_convert_leaves_out_a_disabled_speedup(monkeypatch, disabled):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    classes = set()
-    for kind in ("cpu", "cuda"):
-        model = convert(make_net(), types.SimpleNamespace(type=kind), ALL - {disabled})
-        classes |= {type(layer).__name__ for layer in model.modules()}
-    found = {
-        name
-        for name, own in (
-            ("batchnorm_channels_first", "BatchNormChannelsFirst"),
-            ("conv1x1_as_bmm", "Conv1x1AsBmm"),
-            ("batchnorm_channels_last", "BatchNormChannelsLast"),
-        )
-        if own in classes
-    }
-    # Without channels_last, there is nothing to convert from.
-    gone = {disabled} | ({"batchnorm_channels_first"} if disabled == "channels_last" else set())
-    assert found == {"batchnorm_channels_first", "conv1x1_as_bmm", "batchnorm_channels_last"} - gone
-
-
-def test_one_thread_keeps_plain_batchnorm(monkeypatch):
-    model = fast_copy(make_net(), "cpu", monkeypatch, threads=1)
-    assert not any(isinstance(layer, BatchNormChannelsFirst) for layer in model.modules())
+@pytest.mark.parametrize(
+    ("kind", "threads", "disabled", "fast_layers"),
+    [
+        ("cuda", 2, "malloc", 15),
+        ("cuda", 2, "conv1x1_as_bmm", 9),
+        ("cuda", 2, "batchnorm_channels_last", 6),
+        ("cpu", 2, "malloc", 4),
+        ("cpu", 2, "batchnorm_channels_first", 0),
+        ("cpu", 2, "channels_last", 0),  # then there is nothing to convert from
+        ("cpu", 1, "malloc", 0),
+    ],
+)
+def test_convert_replaces_the_layers_of_enabled_speedups(monkeypatch, kind, threads, disabled, fast_layers):
+    model = fast_copy(make_net(), kind, monkeypatch, threads, ALL - {disabled})
+    assert sum(type(layer).__module__ == "training.speedups" for layer in model.modules()) == fast_layers
 
 
 class Doubled(torch.nn.Conv2d):
@@ -131,6 +119,7 @@ class Doubled(torch.nn.Conv2d):
         return 2 * super().forward(images)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 @pytest.mark.parametrize(
     "layer",
@@ -228,22 +217,17 @@ def stand_ins(monkeypatch):
 
 @pytest.fixture
 def split(small):
-    """A few training images on the CPU, where nothing else is captured."""
-    return utils.Split(*(part.cpu() for part in small[0]))
+    """Six batches of 16 training images, on the CPU, where nothing else is captured."""
+    return utils.Split(*(part[:96].cpu() for part in small[0]))
 
 
 def one(kind):
     return lambda model, lr: [kind(model.parameters(), lr)]
 
 
-OPTIMIZERS = {"muon_and_adam": utils.muon_and_adam}
-# Some of these have a state that doesn't start at zero.
-OPTIMIZERS |= {kind.__name__: one(kind) for kind in (torch.optim.NAdam, torch.optim.ASGD, torch.optim.Rprop)}
-
-
 def train(state):
-    """Train for ten steps and return what training changed: tensors by name."""
-    order = shuffled_batches(1280, 128, torch.Generator().manual_seed(0))
+    """Train for six steps and return what training changed: tensors by name."""
+    order = shuffled_batches(96, 16, torch.Generator().manual_seed(0))
     utils.train_epoch(state, order, state.affines.clone(), verbose=False)
     saved = state.save()
     memory = {
@@ -265,20 +249,23 @@ def assert_same(ours, expected):
     assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_graphed_steps_are_the_steps_of_the_run(split, stand_ins, name):
-    """The first three uncaptured, the others replayed: none is lost, none is taken twice, nothing is undone."""
-    plain, captured = (make_state(split, make_optimizers=OPTIMIZERS[name]) for _ in range(2))
+@pytest.mark.parametrize("make_optimizers", [utils.muon_and_adam, one(torch.optim.NAdam)], ids=["Muon", "NAdam"])
+def test_graphed_steps_are_the_steps_of_the_run(split, stand_ins, make_optimizers):
+    """The first three uncaptured, the others replayed: none is lost, none is taken twice, nothing is undone.
+
+    The state of NAdam doesn't start at zero.
+    """
+    plain, captured = (make_state(split, make_optimizers=make_optimizers, batch_size=16) for _ in range(2))
     assert_same(train(graphed(captured, stand_ins)), train(plain))
-    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", *["replay"] * 7]
+    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", *["replay"] * 3]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("operation not permitted\nwhen capturing"), ValueError(), OSError("x")])
+@pytest.mark.parametrize("error", [RuntimeError("not permitted\nwhen capturing"), ValueError()])
 def test_training_continues_if_capture_fails(split, stand_ins, capsys, error):
     stand_ins.error = error
-    plain, captured = (make_state(split) for _ in range(2))
+    plain, captured = (make_state(split, batch_size=16) for _ in range(2))
     ours = train(graphed(captured, stand_ins))
-    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", "stream restored", *["step"] * 7]
+    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", "stream restored", *["step"] * 3]
     (line,) = capsys.readouterr().out.splitlines()
     assert f"cannot be captured as a CUDA graph ({type(error).__name__}: " in line
     assert_same(ours, train(plain))
@@ -286,7 +273,7 @@ def test_training_continues_if_capture_fails(split, stand_ins, capsys, error):
 
 def test_optimizer_that_reads_back_is_reported_and_trained_uncaptured(split, stand_ins, monkeypatch, capsys):
     monkeypatch.setattr(speedups, "make_capturable", lambda optimizers: "Adagrad reads its learning rate back")
-    plain, slow = (make_state(split, make_optimizers=one(torch.optim.Adagrad)) for _ in range(2))
+    plain, slow = (make_state(split, make_optimizers=one(torch.optim.Adagrad), batch_size=16) for _ in range(2))
     assert_same(train(graphed(slow, stand_ins)), train(plain))
     assert capsys.readouterr().out.count("(Adagrad reads its learning rate back)") == 1
 
@@ -320,36 +307,23 @@ def test_make_capturable_covers_torch_optimizers():
 # --- Without data: on PyTorch's meta device nothing can be read back, and no tensor may be elsewhere ---
 
 
-class Plain(torch.optim.Optimizer):
-    """In place of Adam, which the meta device doesn't have."""
-
-    def __init__(self, parameters, lr):
-        super().__init__(parameters, {"lr": lr})
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.sub_(group["lr"] * parameter.grad)
-
-
-def muon_and_plain(model, lr):
-    muon, adam = utils.muon_and_adam(model, lr)
-    return [muon, Plain(adam.param_groups[0]["params"], lr)]
+def only_muon(model, lr):
+    """The meta device doesn't have Adam."""
+    return utils.muon_and_adam(model, lr)[:1]
 
 
 @pytest.fixture
 def meta_state(monkeypatch):
     """A state without data; `read_progress`, the one method that reads from the device, returns made-up numbers."""
     monkeypatch.setattr(TrainState, "read_progress", lambda self, first_step, steps: ([0.0] * steps, 0))
-    images, labels = torch.zeros(1280, 1, 28, 28, dtype=torch.uint8), torch.zeros(1280, dtype=torch.int64)
+    images, labels = torch.zeros(96, 1, 28, 28, dtype=torch.uint8), torch.zeros(96, dtype=torch.int64)
     split = utils.Split(images.to("meta"), labels.to("meta"))
-    recipe = {"batch_size": 128, "make_optimizers": muon_and_plain, "lr": 0.1, "ema_decay": 0.9}
-    return TrainState(make_net(), split, utils.one_cycle(10), utils.train_step, **recipe)
+    recipe = {"batch_size": 16, "make_optimizers": only_muon, "lr": 0.1, "ema_decay": 0.9}
+    return TrainState(make_net(), split, utils.one_cycle(6), utils.train_step, **recipe)
 
 
 def run_epoch(state):
-    return utils.train_epoch(state, shuffled_batches(1280, 128), utils.random_affines(1280), verbose=False)
+    return utils.train_epoch(state, shuffled_batches(96, 16), utils.random_affines(96), verbose=False)
 
 
 def tensors_of(state):
@@ -390,7 +364,7 @@ def read_back(state):
 
 def shape_from_data(state):
     step = state.run_step
-    state.run_step = lambda: (step(), state.train.images[state.losses[:1280] > 0])
+    state.run_step = lambda: (step(), state.train.images[:6][state.losses > 0])
 
 
 @pytest.mark.parametrize("fault", [on_the_cpu, read_back, shape_from_data])

@@ -1,18 +1,17 @@
 """Time the draw-a-digit page in headless Chromium: `make exp-page_timing`
 
 Writes experiments/results/page_timing.csv, the median times of a forward pass (`forward_ms`) and of a full update
-(`update_ms`: draw the pad, preprocess, classify, show everything). Also takes the screenshot images/draw.png.
+(`update_ms`: draw the pad, preprocess, classify, show everything).
 """
 
 import os
 import statistics
 
-from experiments import RESULTS, ROOT, timing
-from reader.samples.synthetic_photos import STROKES, smooth
+from experiments import RESULTS, timing
 from tools.browser import open_chrome
 from web.build import PAGE, read_check
 
-CSV, SCREENSHOT = RESULTS / "page_timing.csv", ROOT / "images" / "draw.png"
+CSV = RESULTS / "page_timing.csv"
 SCRIPT = """
     const pixels = new Float32Array(784).map((_, i) => (i % 7) / 7);
     strokes = [[[150, 48], [82, 120], [112, 226], [203, 140], [150, 48]]];
@@ -49,10 +48,6 @@ def main():
     with open_chrome() as chrome:
         chrome.get(PAGE.as_uri())
         forward_ms, update_ms = (statistics.median(times) for times in chrome.execute_script(SCRIPT))
-        strokes = [smooth(stroke).tolist() for stroke in STROKES[5]]
-        chrome.execute_script("strokes = arguments[0]; classifyAndAnnounce();", strokes)
-        chrome.set_window_size(1000, 1400)
-        chrome.save_screenshot(SCREENSHOT)
         browser = f"Chromium {chrome.capabilities['browserVersion'].split('.')[0]}"
     row = {"forward_ms": f"{forward_ms:.1f}", "update_ms": f"{update_ms:.1f}"}
     row |= {"browser": browser, "processor": timing.processor(), "cores": os.cpu_count()}

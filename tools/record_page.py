@@ -1,4 +1,7 @@
-"""Record images/draw.gif: a digit drawn on the real page in headless Chromium. `python -m tools.record_page`"""
+"""Record images/draw.gif: digits drawn on the real page in headless Chromium. `python -m tools.record_page`
+
+The heading, the buttons, the texts and the later stages are hidden, so that the picture fits README's first screen.
+"""
 
 import io
 from pathlib import Path
@@ -11,7 +14,9 @@ from web.build import PAGE
 
 GIF = Path(__file__).resolve().parent.parent / "images" / "draw.gif"
 DIGITS = (5, 2)
-WIDTH, HEIGHT = 1000, 1330  # of the browser window, in pixels
+WIDTH, HEIGHT, SHOWN = 980, 1000, 0.52  # the browser window, in pixels, and how much smaller the picture is
+HIDDEN = "header, #tools, #keys, #sight p, #maps > p, .stage:nth-of-type(n + 3), footer"
+HIDE = f"document.querySelectorAll('{HIDDEN}').forEach((element) => {{ element.style.display = 'none'; }});"
 POINTS_PER_FRAME, FRAME_MS, PAUSE_MS = 10, 100, 1600
 
 
@@ -29,12 +34,15 @@ def main():
     with open_chrome() as chrome:
         chrome.set_window_size(WIDTH, HEIGHT)
         chrome.get(PAGE.as_uri())
+        chrome.execute_script(HIDE)
+        bottom = chrome.execute_script("return document.querySelector('main').getBoundingClientRect().bottom")
+        size = round(WIDTH * SHOWN), round(bottom * SHOWN)
         for digit in DIGITS:
             for frame in frames_of(chrome, digit):
-                frames.append(frame.resize((WIDTH * 3 // 5, frame.height * 3 // 5), Image.Resampling.LANCZOS))
+                frames.append(frame.crop((0, 0, WIDTH, bottom)).resize(size, Image.Resampling.LANCZOS))
                 durations.append(FRAME_MS)
             durations[-1] = PAUSE_MS
-    palette = frames[-1].quantize(32)
+    palette = frames[-1].quantize(64)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     frames[0].save(GIF, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
     print(f"{GIF.name}: {len(frames)} frames, {GIF.stat().st_size / 1000:.0f} kB")

@@ -1,6 +1,5 @@
 """Invalid arguments, by table: each is refused with a message that names it."""
 
-import functools
 import math
 
 import pytest
@@ -63,16 +62,12 @@ CASES = {
     "model returns a tuple": (fit(model=Pair()), ["what model returns is (tensor", "logits [N, 10]"]),
     "model is of float64": (fit(model=Net().double()), ["model's", "float64", "float32; try model.float()"]),
     "model is frozen": (fit(model=Net().requires_grad_(False)), ["model", "trainable parameters (requires_grad=True)"]),
-    "model has no parameters": (fit(model=torch.nn.Flatten()), ["model", "trainable parameters (requires_grad=True)"]),
     "train is a tuple": (fit(train=(IMAGES, LABELS)), ["train is (tensor(", "Split"]),
     "train images are floats": (fit(split(IMAGES.float())), ["train.images", "float32", "uint8"]),
-    "train images have three channels": (fit(split(IMAGES.expand(4, 3, 28, 28))), ["train.images", "[4, 3, 28, 28]"]),
-    "train images are a list": (fit(split([[0]])), ["train.images", "[[0]]"]),
     "train is empty": (fit(split(IMAGES[:0], LABELS[:0])), ["train.images", "[0, 1, 28, 28]", "at least 1"]),
     "train has fewer labels": (fit(split(labels=LABELS[:3])), ["train.labels", "[3]", "[4]"]),
     "train labels are int32": (fit(split(labels=LABELS.int())), ["train.labels", "int32", "int64"]),
     "train labels reach 10": (fit(split(labels=LABELS + 7)), ["train.labels is [7, 10]", "0 to 9"]),
-    "train images are elsewhere": (fit(split(IMAGES.to("meta"))), ["train", "meta"]),
     "test images are elsewhere": (fit(test=split(IMAGES.to("meta"))), ["test.images", "meta", "cpu"]),
     "epochs is 0": (fit(epochs=0), ["epochs", "0", "1 or more"]),
     "epochs is a float": (fit(epochs=1.5), ["epochs", "1.5", "whole"]),
@@ -85,14 +80,8 @@ CASES = {
         fit(make_optimizers=lambda model, lr: torch.optim.SGD(model.parameters(), lr), epochs=2),
         ["what make_optimizers returns is of type SGD", "list"],
     ),
-    "make_optimizers returns none": (
-        fit(make_optimizers=lambda model, lr: [], epochs=2),
-        ["what make_optimizers returns is []"],
-    ),
     "schedule is too short": (fit(schedule=lambda steps: torch.ones(0)), ["schedule(1) is float32 [0]", "tensor [1]"]),
-    "schedule is NaN": (fit(schedule=lambda steps: torch.full((1,), math.nan)), ["schedule(1)", "finite"]),
     "schedule has a single step": (fit(), ["schedule(1) is [0.0]", "more epochs or a smaller batch_size"]),
-    "augment is missing": (fit(augment=None), ["augment is of type NoneType"]),
     "augment returns one map for all": (
         fit(augment=lambda n, generator: torch.zeros(1, 2, 3), epochs=2),
         ["augment(4) is float32 [1, 2, 3]", "tensor [4, 2, 3]"],
@@ -101,10 +90,6 @@ CASES = {
         fit(augment=lambda n, generator: torch.full((n, 2, 3), math.nan), epochs=2),
         ["augment(4)", "finite numbers"],
     ),
-    "augment goes too far": (
-        fit(augment=functools.partial(utils.random_affines, scale=1.2), epochs=2),
-        ["scale is 1.2", "below 1"],
-    ),
     "extra_metrics is a number": (fit(extra_metrics=5), ["extra_metrics is 5", "function"]),
     "extra_metrics returns a number": (
         fit(extra_metrics=lambda state: 5, epochs=2),
@@ -112,24 +97,18 @@ CASES = {
     ),
     "checkpoint is a number": (fit(checkpoint=5), ["checkpoint is 5", "path"]),
     "seed is negative": (fit(seed=-1), ["seed", "-1"]),
-    "n is negative": (call(utils.random_affines, -1), ["n is -1"]),
     "degrees are negative": (call(utils.random_affines, 1, degrees=-1), ["degrees", "-1"]),
     "scale is 1": (call(utils.random_affines, 1, scale=1), ["scale", "1"]),
     "shear is 90": (call(utils.random_affines, 1, shear=90), ["shear", "90"]),
+    "model gets bytes": (call(Net(), IMAGES), ["images", "uint8"]),
     "images to read are floats": (call(utils.compute_logits, Net(), IMAGES.float()), ["images", "float32", "uint8"]),
     "images to read are elsewhere": (call(utils.compute_logits, Net().to("meta"), IMAGES), ["images", "cpu", "meta"]),
     "split to evaluate is a tensor": (call(utils.evaluate, Net(), IMAGES), ["split is uint8 [4, 1, 28, 28]"]),
     "warmup is 0": (call(utils.one_cycle, 10, warmup=0), ["warmup", "0"]),
-    "no steps": (call(utils.one_cycle, 0), ["steps", "0"]),
     "batches of nothing": (call(shuffled_batches, 10, 0), ["batch_size", "0"]),
     "history is empty": (call(utils.plot_history, []), ["history is []", "fit"]),
     "digits in no column": (call(utils.plot_digits, GOOD, columns=0), ["columns is 0", "1 or more"]),
-    "confusion has fewer labels": (call(utils.plot_confusion, LOGITS, LABELS[:3]), ["logits", "[4, 10]", "[3, 10]"]),
     "confusion has nine classes": (call(utils.plot_confusion, LOGITS[:, 1:], LABELS), ["logits", "[4, 9]", "[4, 10]"]),
-    "mistakes of fewer logits": (call(utils.plot_mistakes, LOGITS[1:], GOOD), ["logits", "[3, 10]", "[4, 10]"]),
-    "dropout is text": (call(Net, dropout="0.1"), ["dropout is '0.1'"]),
-    "dropout is 1": (call(Net, dropout=1), ["dropout", "1"]),
-    "model gets bytes": (call(Net(), IMAGES), ["images", "uint8"]),
 }
 
 
@@ -166,7 +145,8 @@ def exploding_at(fatal):
     return lambda model, lr: [Explode(model.parameters(), lr)]
 
 
-@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (10, "the test loss")])
+@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (3, "the test loss")])
 def test_non_finite_loss_stops_the_run(small, fatal, words):
+    few = utils.Split(small[0].images[:96], small[0].labels[:96])
     with pytest.raises(FloatingPointError, match=rf"epoch 1, {words} is nan; try a lower lr than 0\.1"):
-        utils.fit(Net(), *small, epochs=2, make_optimizers=exploding_at(fatal), lr=0.1)
+        utils.fit(Net(), few, few, epochs=2, batch_size=32, make_optimizers=exploding_at(fatal), lr=0.1)

@@ -25,12 +25,12 @@ from training.data import Split, hold_out, load_mnist, shuffled_batches
 from training.optimizers import muon_and_adam, one_cycle
 from training.state import TrainState
 from training.validation import (
-    require,
     require_affines,
     require_fit_arguments,
     require_images,
     require_logits,
     require_lr_multipliers,
+    require_metrics,
     require_split,
 )
 
@@ -198,18 +198,17 @@ def fit(
                 order = shuffled_batches(n, batch_size, state.generator)
                 affines = augment(n, generator=state.generator)
                 require_affines(affines, n)
-                train_loss, train_accuracy = train_epoch(state, order, affines, (epoch - 1) * steps, verbose)
-                test_loss, test_accuracy = evaluate(model, test)
-                correct = f"{round(test_accuracy * len(test.labels))}/{len(test.labels)}"
-                say(f"Test set: Average loss: {test_loss:.4f}, Accuracy: {correct} ({100 * test_accuracy:.2f}%)\n")
-                if not math.isfinite(test_loss):
-                    raise FloatingPointError(f"the test loss is {test_loss}")
-                row = {"epoch": epoch, "train_loss": train_loss, "train_accuracy": train_accuracy}
-                row |= {"test_loss": test_loss, "test_accuracy": test_accuracy, "seconds": time.perf_counter() - start}
+                row = {"epoch": epoch}
+                row["train_loss"], row["train_accuracy"] = train_epoch(
+                    state, order, affines, (epoch - 1) * steps, verbose
+                )
+                row["test_loss"], row["test_accuracy"] = evaluate(model, test)
+                row["seconds"] = time.perf_counter() - start
+                say(test_line(row, len(test.labels)))
+                if not math.isfinite(row["test_loss"]):
+                    raise FloatingPointError(f"the test loss is {row['test_loss']}")
                 if extra_metrics:
-                    extra = extra_metrics(state) or {}
-                    require(isinstance(extra, dict), "what extra_metrics returns", extra, "a dictionary, or None")
-                    row |= extra
+                    row |= require_metrics(extra_metrics(state))
                 state.complete_epoch(row)
                 if saver and epoch < epochs:
                     saver.save(state)
@@ -226,6 +225,12 @@ def fit(
     if saver:
         saver.remove()
     return state.history
+
+
+def test_line(row, n):
+    """Return the log line of an epoch, whose history is `row`, evaluated on `n` images."""
+    correct = f"{round(row['test_accuracy'] * n)}/{n} ({100 * row['test_accuracy']:.2f}%)"
+    return f"Test set: Average loss: {row['test_loss']:.4f}, Accuracy: {correct}\n"
 
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------

@@ -85,6 +85,13 @@ def require_optimizers(optimizers):
         require(usable, "an optimizer", type(optimizer).__name__, expected)
 
 
+def require_metrics(metrics):
+    """Return `metrics`, returned by extra_metrics(state), as a dictionary. Raises ValueError if they are none."""
+    metrics = metrics or {}
+    require(isinstance(metrics, dict), "what extra_metrics returns", metrics, "a dictionary, or None")
+    return metrics
+
+
 def require_logits(logits, n, name="logits"):
     """Raise ValueError unless `logits`, called `name` in the message, are float [n, 10]."""
     valid = isinstance(logits, torch.Tensor) and logits.is_floating_point() and logits.shape == (n, 10)

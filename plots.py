@@ -6,7 +6,7 @@ import math
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from training import TARGET_ACCURACY, TARGET_EPOCH
 from training.augmentation import normalize, random_affines, warp
@@ -220,7 +220,7 @@ def plot_confusion(logits, labels):
             colour = "white" if mistakes[label, predicted] > 0.6 * mistakes.max() else "black"
             axes.text(predicted, label, f"{counts[label, predicted]:,}", color=colour, ha="center", va="center")
     axes.set(xlabel="predicted digit", ylabel="label", xticks=range(10), yticks=range(10))
-    figure.colorbar(image, label="mistakes (images)")
+    figure.colorbar(image, label="mistakes (images)", ticks=MaxNLocator(integer=True))
     return figure
 
 

@@ -1,9 +1,8 @@
-"""The exported model: valid, the same function as the network on every test image, and free of machine details."""
+"""The exported model: valid, and the same function as the network on every test image."""
 
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT
 
 import utils
 from model import load_net
@@ -40,15 +39,10 @@ def test_logits_equal_those_of_torch_on_all_test_images(session, mnist):
     assert torch.equal(logits.argmax(dim=1)[clear], exported.argmax(dim=1)[clear])
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 128])
-def test_any_number_of_images_is_accepted(session, mnist, n):
-    assert export_onnx.compute_logits(session, mnist[1].images[:n].cpu()).shape == (n, 10)
-
-
-def test_other_shapes_are_refused(session):
-    (taken,) = session.get_inputs()
-    assert taken.shape[1:] == [1, 28, 28]
-    with pytest.raises(Exception, match=taken.name):  # the message is onnxruntime's, the name ours
+def test_any_number_of_images_is_accepted_and_no_other_shape(session, mnist):
+    for n in (1, 7):
+        assert export_onnx.compute_logits(session, mnist[1].images[:n].cpu()).shape == (n, 10)
+    with pytest.raises(Exception, match="images"):  # the message is onnxruntime's, the name ours
         session.run(None, {"images": np.zeros((1, 1, 32, 32), dtype=np.float32)})
 
 
@@ -58,8 +52,3 @@ def test_export_today_gives_the_committed_model(session, mnist, tmp_path):
     images = mnist[1].images[:200].cpu()
     again = export_onnx.compute_logits(export_onnx.make_session(tmp_path / "again.onnx"), images)
     torch.testing.assert_close(again, export_onnx.compute_logits(session, images), atol=TOLERANCE, rtol=0)
-
-
-def test_model_contains_nothing_of_the_machine():
-    content = export_onnx.MODEL.read_bytes()
-    assert not [text for text in (str(ROOT).encode(), b"site-packages", b".py") if text in content]

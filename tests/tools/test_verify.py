@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 
+import utils
 from model import load_net
 from tools import verify
 
@@ -30,21 +31,22 @@ def wrong_table(monkeypatch, folder):
 
 
 def wrong_data(monkeypatch, folder):
-    raw = folder / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"not MNIST")
-    monkeypatch.setattr(verify, "ROOT", folder)
+    def fail(root):
+        raise OSError("t10k-labels-idx1-ubyte.gz cannot be used")
+
+    monkeypatch.setattr("utils.load_mnist", fail)
 
 
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        (wrong_weights, r"WRONG \d{1,3} of 10,000 test images"),
+        (wrong_weights, r"WRONG \d{1,2} of 500 test images"),
         (wrong_table, r"WRONG the table of layers differs"),
-        (wrong_data, r"t10k-labels-idx1-ubyte\.gz"),
+        (wrong_data, r"WRONG t10k-labels-idx1-ubyte\.gz"),
     ],
 )
-def test_verify_reports_what_is_wrong(monkeypatch, tmp_path, capsys, fault, found):
+def test_verify_reports_what_is_wrong(small, monkeypatch, tmp_path, capsys, fault, found):
+    monkeypatch.setattr("utils.load_mnist", lambda root: tuple(utils.Split(*map(torch.Tensor.cpu, s)) for s in small))
     fault(monkeypatch, tmp_path)
     try:
         status, message = verify.main(), ""

@@ -1,15 +1,13 @@
-"""Fixtures of the reader's tests: the trained network, drawn digits, and photographs of them."""
+"""Fixtures of the reader's tests: the trained network, MNIST's test images, and photographs of digits."""
 
-import functools
+import itertools
 
-import numpy as np
 import pytest
-from helpers import ROOT
+from drawings import ink_of
 
 import utils
 from experiments import photo_robustness
 from model import load_net
-from reader.samples.synthetic_photos import draw_digit
 
 
 @pytest.fixture(scope="session")
@@ -18,18 +16,23 @@ def net():
 
 
 @pytest.fixture(scope="session")
-def five():
-    """The ink of a five, float [140, 100] from 0 to 1, off the middle."""
-    return draw_digit(5, (100, 140), 9, (5, 40, 90), np.random.default_rng(0))
+def mnist_test(mnist):
+    """MNIST's test images and their labels, on the CPU."""
+    return utils.Split(*(tensor.cpu() for tensor in mnist[1]))
 
 
 @pytest.fixture(scope="session")
-def photos():
-    """A function that returns the photographs of a level of experiments/photo_robustness.py with their digits."""
+def five():
+    """The ink of a five, float [140, 100] from 0 to 1, off the middle."""
+    return ink_of(5, (5, 40, 90), (100, 140), 9)
 
-    @functools.cache
-    def make(condition, level):
-        _, test = utils.load_mnist(ROOT / "data")
-        return list(photo_robustness.make_photos(photo_robustness.CONDITIONS[condition][level], test))
+
+@pytest.fixture(scope="session")
+def photos(mnist_test):
+    """A function that returns `n` photographs of a level of experiments/photo_robustness.py with their digits."""
+
+    def make(condition, level, n=8):
+        changes = photo_robustness.CONDITIONS[condition][level]
+        return list(itertools.islice(photo_robustness.make_photos(changes, mnist_test), n))
 
     return make

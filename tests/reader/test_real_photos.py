@@ -1,16 +1,14 @@
 """experiments/real_photos.py on pictures drawn here."""
 
-import numpy as np
+from drawings import as_image, ink_of
 from PIL import Image
 
 from experiments import real_photos
-from reader.samples.synthetic_photos import draw_digit
 
 
 def test_evaluate_counts_by_task_and_kind(net, tmp_path):
     (tmp_path / "pictures").mkdir()
-    ink = draw_digit(3, (120, 120), 8, (20, 20, 80), np.random.default_rng(0))
-    Image.fromarray(np.uint8(255 * (1 - ink))).save(tmp_path / "pictures" / "three.png")
+    as_image(ink_of(3, (20, 20, 80), (120, 120), 8)).save(tmp_path / "pictures" / "three.png")
     Image.new("L", (90, 90)).save(tmp_path / "pictures" / "blank.png")
     lines = ["file,task,kind,label", "three.png,digit,drawing,3", "three.png,digit,drawing,4"]
     lines += ["blank.png,digit,drawing,5", "three.png,number,drawing,3"]

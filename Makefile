@@ -40,7 +40,7 @@ variations: .venv/installed ## Run the numeric tests with other thread counts an
 	@failed=0; old="ATEN_CPU_CAPABILITY=default"; for settings in OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 OMP_NUM_THREADS=4 \
 		$$old ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=SSE41 "$$old DNNL_MAX_CPU_ISA=SSE41"; do \
 		echo "=== $$settings"; \
-		env OMP_NUM_THREADS=1 $$settings $(BIN)/python -m pytest -q -m "numeric and not browser" || failed=1; \
+		env OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $$settings $(BIN)/python -m pytest -q -m "numeric and not browser" || failed=1; \
 	done; exit $$failed
 
 lint: .venv/installed ## Check style and format, notebook included

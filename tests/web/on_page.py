@@ -117,6 +117,30 @@ def next_frame(browser):
     browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
 
+def press(browser, name):
+    """Click on the button `name`."""
+    browser.find_element("id", name).click()
+
+
+def type_on_pad(browser, *keys, held=(), focus=True):
+    """Type `keys` on the pad, or with `focus=False` anywhere, while the keys `held` are held.
+
+    Each key is a character or a name in Selenium's `Keys`, such as "SPACE".
+    """
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    if focus:
+        browser.execute_script("pad.focus()")
+    actions, held = ActionChains(browser), [getattr(Keys, key) for key in held]
+    for key in held:
+        actions.key_down(key)
+    actions.send_keys(*[getattr(Keys, key, key) for key in keys])
+    for key in held:
+        actions.key_up(key)
+    actions.perform()
+
+
 # --- Emulate ---
 
 

@@ -6,8 +6,8 @@ hearts and scribbles, 100 of each, with random size, slant and tremor. Writes ex
 MNIST has no strokes. So its images are tried in two ways: traced as strokes, which costs some of the accuracy, and as
 pixels, without the two checks that need strokes of the page's pen (`length` and `cross`).
 
-The limits `MAX_LENGTH` and `MIN_ROUNDNESS` of web/draw.template.html were chosen with traced training images:
-`--training` prints their quantiles. The other limits are those of reader/sanity_checks.py.
+The limits `MAX_LENGTH`, `MIN_ROUNDNESS` and `MIN_STABILITY` of web/draw.template.html were chosen with traced training
+images: `--training` prints their quantiles. The other limits are those of reader/sanity_checks.py.
 """
 
 import argparse
@@ -169,11 +169,16 @@ def table():
 
 
 def limits(chrome, images):
-    """Print quantiles of what `MAX_LENGTH` and `MIN_ROUNDNESS` limit for `images`, traced."""
-    script = "const ink = inkInBox(arguments[0]); return [ink.reduce((a, b) => a + b) / INK / SIDE, roundness(ink)]"
-    lengths, roundnesses = zip(*(chrome.execute_script(script, traced(image)) for image in images), strict=True)
-    print("length: 99%, 99.9%", np.quantile(lengths, [0.99, 0.999]).round(2))
-    print("roundness: 0.1%, 0.5%, 1%", np.quantile(roundnesses, [0.001, 0.005, 0.01]).round(3))
+    """Print quantiles of what `MAX_LENGTH`, `MIN_ROUNDNESS` and `MIN_STABILITY` limit for `images`, traced."""
+    script = """
+        const [digit] = split(arguments[0]).found.map(classifyDigit), ink = inkInBox(digit.strokes);
+        const stability = rotationStability((degrees) => inkInBox(digit.strokes, degrees), digit.answer, digit.confidence);
+        return [ink.reduce((a, b) => a + b) / INK / SIDE, roundness(ink), stability];
+    """
+    found = np.array([chrome.execute_script(script, traced(image)) for image in images])
+    print("length: 99%, 99.9%", np.quantile(found[:, 0], [0.99, 0.999]).round(2))
+    print("roundness: 0.1%, 0.5%, 1%", np.quantile(found[:, 1], [0.001, 0.005, 0.01]).round(3))
+    print("stability: 0.5%, 1%, 2%", np.quantile(found[:, 2], [0.005, 0.01, 0.02]).round(3))
 
 
 def main():

@@ -83,13 +83,20 @@ def table():
 
 
 def sentence():
-    """Return how many mistakes there are, how many its confidence predicts, and how unlikely the difference is."""
-    total = timing.read(CSV)[-1]
+    """Return how many mistakes there are, how many the confidence predicts, and which groups deviate."""
+    *rows, total = timing.read(CSV)
+    rows = [row for row in rows if int(row["images"])]
+    outside = [
+        f"{row['from']} to {row['to']}%"
+        for row in rows
+        if not accuracy(row)[1] <= float(row["confidence"]) <= accuracy(row)[2]
+    ]
     images = int(total["images"])
     mistakes, expected = images - int(total["correct"]), images * (1 - float(total["confidence"]) / 100)
     return (
-        f"Over all {images:,} images, its confidence predicts {expected:.0f} mistakes, and it makes {mistakes} "
-        f"(p = {float(total['p_value']):.3f}, exact two-sided Poisson-binomial test)"
+        f"over all {images:,} images, the confidence predicts {expected:.0f} mistakes, and the network makes "
+        f"{mistakes} (p = {float(total['p_value']):.3f}, exact two-sided Poisson-binomial test). The interval excludes "
+        f"the mean confidence in {len(outside)} of {len(rows)} groups{': ' * bool(outside)}{', '.join(outside)}"
     )
 
 

@@ -162,9 +162,9 @@ def table():
     lines = ["| drawings | n | correct | with a warning | wrong without a warning |", "|---|---|---|---|---|"]
     for row in timing.read(CSV):
         n, warned = int(row["n"]), int(row["warned"])
-        correct = f"{int(row['correct']):,}" if int(row["correct"]) else "–"
-        wrong = int(row["wrong_without_warning"])
-        lines.append(f"| {row['drawings']} | {n:,} | {correct} | {warned:,} ({warned / n:.1%}) | {wrong:,} |")
+        correct, wrong = int(row["correct"]), int(row["wrong_without_warning"])
+        cells = (f"{correct:,}", f"{warned:,} ({warned / n:.1%})") if correct else ("–", f"{warned}")
+        lines.append(f"| {row['drawings']} | {n:,} | {' | '.join(cells)} | {wrong:,} |")
     return "\n".join(lines)
 
 
@@ -172,7 +172,8 @@ def limits(chrome, images):
     """Print quantiles of what `MAX_LENGTH`, `MIN_ROUNDNESS` and `MIN_STABILITY` limit for `images`, traced."""
     script = """
         const [digit] = split(arguments[0]).found.map(classifyDigit), ink = inkInBox(digit.strokes);
-        const stability = rotationStability((degrees) => inkInBox(digit.strokes, degrees), digit.answer, digit.confidence);
+        const inkAt = (degrees) => inkInBox(digit.strokes, degrees);
+        const stability = rotationStability(inkAt, digit.answer, digit.confidence);
         return [ink.reduce((a, b) => a + b) / INK / SIDE, roundness(ink), stability];
     """
     found = np.array([chrome.execute_script(script, traced(image)) for image in images])

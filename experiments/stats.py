@@ -64,6 +64,18 @@ def compare(values, base, level=0.95):
     return t_interval(differences, level)
 
 
+def compare_means(values, base, level=0.95):
+    """Return the `Estimate` of the mean of `values` minus that of `base`, independent numbers (Welch's t-test).
+
+    Its `n` is the number of `values`.
+    """
+    found = stats.ttest_ind(values, base, equal_var=False)
+    low, high = found.confidence_interval(level)
+    return Estimate(
+        statistics.mean(values) - statistics.mean(base), float(low), float(high), float(found.pvalue), len(values)
+    )
+
+
 def deviation_interval(values, level=0.95):
     """Return the standard deviation of `values` and its interval (chi-squared)."""
     deviation, freedom = statistics.stdev(values), len(values) - 1

@@ -18,7 +18,7 @@ MIN_CUT_DISTANCE = 0.35  # between two cuts of a component
 
 
 class Segment(NamedTuple):
-    """The bounding box of a segment in the deslanted picture, in pixels, and the component that it is part of."""
+    """The bounding box of a segment, in pixels, and the component that it is part of."""
 
     left: int
     right: int
@@ -36,17 +36,16 @@ class Segment(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """The pixels of some ink: their place in the picture, and their column in the deslanted picture; all int [n]."""
+    """The pixels of some ink, int [n] each."""
 
     rows: np.ndarray
     columns: np.ndarray
-    upright: np.ndarray
 
     def select(self, mask):
-        return Pixels(self.rows[mask], self.columns[mask], self.upright[mask])
+        return Pixels(self.rows[mask], self.columns[mask])
 
     def bounds(self, component):
-        return Segment(self.upright.min(), self.upright.max() + 1, self.rows.min(), self.rows.max() + 1, component)
+        return Segment(self.columns.min(), self.columns.max() + 1, self.rows.min(), self.rows.max() + 1, component)
 
 
 def oversegment(ink, threshold):
@@ -77,18 +76,8 @@ def label_components(ink, threshold):
     """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
     components = label_ink(ink, threshold)
     rows, columns = np.nonzero(components)
-    pixels, numbers = Pixels(rows, columns, deslant(rows, columns)), components[rows, columns]
+    pixels, numbers = Pixels(rows, columns), components[rows, columns]
     return [pixels.select(numbers == number) for number in range(1, components.max() + 1)]
-
-
-def deslant(rows, columns):
-    """Shear `columns` so that slanted writing stands upright: return int [n] from 0, packed into the fewest columns."""
-
-    def shear(slant):
-        moved = columns + np.floor(slant * rows).astype(int)
-        return moved - moved.min()
-
-    return max(map(shear, np.linspace(-0.7, 0.7, 29)), key=lambda moved: (np.bincount(moved) ** 2).sum())
 
 
 def check_one_line(boxes, line_height):
@@ -108,7 +97,7 @@ def split_wide(pixels, box, ink, line_height):
     if box.width <= MAX_DIGIT_WIDTH * line_height:
         return [pixels]
     image = np.zeros((box.height, box.width))
-    rows, columns = pixels.rows - box.top, pixels.upright - box.left
+    rows, columns = pixels.rows - box.top, pixels.columns - box.left
     image[rows, columns] = ink[pixels.rows, pixels.columns]
     part_of = sum(columns > cut[rows] for cut in find_cuts(image, line_height))  # the number of cuts to the left
     return [pixels.select(part_of == number) for number in np.unique(part_of)]

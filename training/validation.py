@@ -86,7 +86,7 @@ def require_optimizers(optimizers):
 
 
 def require_metrics(metrics):
-    """Return `metrics`, returned by extra_metrics(state), as a dictionary. Raises ValueError if they are none."""
+    """Return what extra_metrics(state) returned as a dictionary, empty for None; else raise ValueError."""
     metrics = metrics or {}
     require(isinstance(metrics, dict), "what extra_metrics returns", metrics, "a dictionary, or None")
     return metrics

@@ -48,6 +48,13 @@ def test_t_interval_of_a_mean():
     assert stats.t_interval(list(SLEEP[1].values()))[:3] == pytest.approx((2.33, 0.8976, 3.7624), abs=1e-4)
 
 
+def test_compare_means_is_welchs_test():
+    """R's help page of t.test has this result for Student's data."""
+    found = stats.compare_means(list(SLEEP[0].values()), list(SLEEP[1].values()))
+    assert found[:3] == pytest.approx((-1.58, -3.3655, 0.2055), abs=1e-4)
+    assert found.p == pytest.approx(0.07939, abs=1e-5)
+
+
 def test_bonferroni_level_widens_the_interval():
     level = stats.bonferroni_level(8)
     assert level == pytest.approx(0.99375)

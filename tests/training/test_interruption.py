@@ -102,7 +102,7 @@ def test_stopped_script_ends_there(tmp_path):
     assert process.returncode not in (0, None)
     assert "".join([*began, printed]).count("seed") == 1
     assert re.search(r"Stopped after [1-9]\d* of 1000 epochs\. Run again to resume\.", printed)
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert "KeyboardInterrupt" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
 
 

@@ -106,8 +106,9 @@ def test_stopped_script_ends_there(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
 
 
-def train_until_killed(path):
+def train_until_killed(path, threads):
     """Train in a process of its own, until SIGKILL leaves the second checkpoint written but not renamed."""
+    torch.set_num_threads(threads)
     send_at("before the checkpoint is renamed", signal.SIGKILL, pytest.MonkeyPatch())
     run(start(dropout=0.1), make_splits(), checkpoint=path, verbose=False)
 
@@ -115,7 +116,9 @@ def train_until_killed(path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_killed_run_resumes_and_ends_the_same(tiny, uninterrupted, path, capsys):
     """SIGKILL, which nothing can catch. The run after it also deletes the temporary file that was left behind."""
-    child = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(path,))
+    child = multiprocessing.get_context("spawn").Process(
+        target=train_until_killed, args=(path, torch.get_num_threads())
+    )
     child.start()
     child.join(300)
     assert child.exitcode == -signal.SIGKILL

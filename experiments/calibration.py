@@ -48,6 +48,11 @@ def bins(logits, labels):
     return rows
 
 
+def filled(rows):
+    """Return those of `bins` that have images, without the row of all images."""
+    return [row for row in rows[:-1] if int(row["images"])]
+
+
 def accuracy(row):
     """Return a bin's accuracy and its 95% interval (Wilson, 1927), three percentages."""
     found = binomtest(int(row["correct"]), int(row["images"]))
@@ -58,7 +63,7 @@ def accuracy(row):
 @plots.own_style
 def plot(rows):
     """Return the reliability diagram of `bins`, without empty bins."""
-    rows = [row for row in rows[:-1] if int(row["images"])]
+    rows = filled(rows)
     places, accuracies = range(len(rows)), [accuracy(row) for row in rows]
     figure, axes = plots.new_figure()
     axes.plot(places, [float(row["confidence"]) for row in rows], "o", color=plots.BLUE, label="mean confidence")
@@ -71,32 +76,20 @@ def plot(rows):
     return figure
 
 
-def table():
-    """Return the bins as a Markdown table."""
-    lines = ["| confidence | images | mean confidence | accuracy (95% interval) |", "|---|---|---|---|"]
-    for row in (row for row in timing.read(CSV)[:-1] if int(row["images"])):
-        middle, low, high = accuracy(row)
-        confidence = f"{float(row['confidence']):.2f}%"
-        name = f"{row['from']} to {row['to']}%"
-        lines.append(f"| {name} | {int(row['images']):,} | {confidence} | {middle:.2f}% ({low:.2f} to {high:.2f}) |")
-    return "\n".join(lines)
-
-
 def sentence():
     """Return how many mistakes there are, how many the confidence predicts, and which groups deviate."""
-    *rows, total = timing.read(CSV)
-    rows = [row for row in rows if int(row["images"])]
-    outside = [
-        f"{row['from']} to {row['to']}%"
-        for row in rows
-        if not accuracy(row)[1] <= float(row["confidence"]) <= accuracy(row)[2]
-    ]
+    rows = timing.read(CSV)
+    groups, total, outside = filled(rows), rows[-1], []
+    for row in groups:
+        _, low, high = accuracy(row)
+        if not low <= float(row["confidence"]) <= high:
+            outside.append(f"{row['from']} to {row['to']}%")
     images = int(total["images"])
     mistakes, expected = images - int(total["correct"]), images * (1 - float(total["confidence"]) / 100)
     return (
         f"over all {images:,} images, the confidence predicts {expected:.0f} mistakes, and the network makes "
         f"{mistakes} (p = {float(total['p_value']):.3f}, exact two-sided Poisson-binomial test). The interval excludes "
-        f"the mean confidence in {len(outside)} of {len(rows)} groups{': ' * bool(outside)}{', '.join(outside)}"
+        f"the mean confidence in {len(outside)} of {len(groups)} groups{': ' * bool(outside)}{', '.join(outside)}"
     )
 
 
@@ -151,7 +144,7 @@ def main():
     logits = utils.compute_logits(load_net(), test.images)
     timing.write_rows(CSV, bins(logits, test.labels))
     timing.write_rows(MISTAKES_CSV, mistakes(logits, test.labels))
-    print(table(), sentence(), sep="\n")
+    print(sentence())
     print(label_errors())
 
 

@@ -5,7 +5,6 @@ device. Their authors' dropout is left out, as in our recipe. results/other_netw
 per epoch, accuracies in percent; results/other_networks.png shows the GPU's runs and ours on the same GPU.
 """
 
-import statistics
 from typing import NamedTuple
 
 from torch import nn
@@ -130,9 +129,9 @@ def train_one(run):
 
 def accuracies(kind):
     """Return number of parameters → seed → test accuracy after epoch 15, in percent, on any CPU or on the H100."""
-    found, word = {}, {"cpu": "", "cuda": "H100"}[kind]
-    for row in runner.read(csv_of(kind)):
-        if int(row["epoch"]) == runner.EPOCHS and word in row["device"]:
+    rows, found = seeds.machine_rows("h100", csv_of(kind)) if kind == "cuda" else runner.read(csv_of(kind)), {}
+    for row in rows:
+        if int(row["epoch"]) == runner.EPOCHS:
             found.setdefault(int(row["parameters"]), {})[int(row["seed"])] = float(row["test_accuracy"])
     return dict(sorted(found.items()))
 
@@ -141,13 +140,6 @@ def with_ours():
     """Return `accuracies` on the GPU, with those of our network on the same GPU."""
     ours = {seed: run[-1] for seed, run in seeds.machine_runs("h100").items()}
     return dict(sorted((accuracies("cuda") | {OURS: ours}).items()))
-
-
-def means():
-    """Return number of parameters → mean accuracy after epoch 15 on the GPU, as text."""
-    return {
-        str(parameters): f"{stats.fixed(statistics.mean(own.values()), 3)}%" for parameters, own in with_ours().items()
-    }
 
 
 def table():

@@ -8,10 +8,15 @@ decides where runs take place: in processes of this machine, or on Ray.
 import argparse
 import contextlib
 import csv
+import datetime
 import io
 import os
+import platform
 import statistics
+import subprocess
+from pathlib import Path
 
+import numpy
 import torch
 
 import utils
@@ -22,7 +27,7 @@ from model import Net
 EPOCHS = 15
 TRAIN_COLUMNS = ("epoch", "train_loss", "train_accuracy")
 LIVE_COLUMNS = ("live_loss", "live_accuracy")  # of the live weights; all other columns are of the EMA weights
-MACHINE_COLUMNS = ("seconds", "device", "torch")
+MACHINE_COLUMNS = ("seconds", "date", "commit", "device", "threads", "python", "torch", "numpy")
 
 # --- One run ---------------------------------------------------------------------------------------------------------
 
@@ -54,9 +59,23 @@ def evaluate_live_weights(split):
     return extra_metrics
 
 
+def machine_columns():
+    """Return the columns that say when, with which code and where a run took place."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip(),
+        "device": device_name(utils.pick_device()),
+        "threads": str(torch.get_num_threads()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
 def history_rows(history, split):
     """Return `history` as rows of strings, accuracies in percent; `split` names what was evaluated: "test", say."""
-    machine = {"device": device_name(utils.pick_device()), "torch": torch.__version__}
+    machine = machine_columns()
 
     def figures(row, key, name):
         return {f"{name}_loss": f"{row[f'{key}_loss']:.5f}", f"{name}_accuracy": f"{100 * row[f'{key}_accuracy']:.2f}"}
@@ -68,6 +87,7 @@ def history_rows(history, split):
             "train_accuracy": f"{100 * row['train_accuracy']:.3f}",
             **figures(row, "test", split),
             **(figures(row, "live", "live") if LIVE_COLUMNS[0] in row else {}),
+            **({"wrong": row["wrong"]} if "wrong" in row else {}),
             "seconds": f"{row['seconds']:.1f}",
         }
         | machine
@@ -152,6 +172,7 @@ def parser(description):
     """Return a parser with the options that every study has."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--jobs", type=int, help="runs in parallel (default: one per core)")
+    options.add_argument("--csv", type=Path, help="the result file; it is resumed (default: the committed one)")
     options.add_argument("--backend", default="loky", help="joblib's: loky, ray, or another registered (default: loky)")
     return options
 

@@ -9,7 +9,6 @@ import functools
 import itertools
 import math
 import statistics
-from pathlib import Path
 
 import plots
 import utils
@@ -17,7 +16,7 @@ from experiments import RESULTS, runner, stats
 
 CSV = RESULTS / "seeds.csv"
 KEY_COLUMNS = ("seed",)
-COLUMNS = (*KEY_COLUMNS, *runner.TRAIN_COLUMNS, "test_loss", "test_accuracy", *runner.MACHINE_COLUMNS)
+COLUMNS = (*KEY_COLUMNS, *runner.TRAIN_COLUMNS, "test_loss", "test_accuracy", "wrong", *runner.MACHINE_COLUMNS)
 
 # The committed runs: machine → its name, its file, and a word that `device` has there. PyTorch 2.14.1 on the CPUs,
 # 2.11.0 on the GPU.
@@ -34,9 +33,18 @@ def csv_of(device):
     return CSV if device.type == "cpu" else CSV.with_name(f"{CSV.stem}_{device.type}.csv")
 
 
-def train_one(run, epochs=runner.EPOCHS):
-    """Train from one seed; return its rows."""
-    return runner.history_rows(runner.train(runner.load_splits(), run["seed"], epochs=epochs), "test")
+def train_one(run, folder, epochs=runner.EPOCHS):
+    """Train from one seed; return its rows, and save the weights as `folder`/SEED.pt."""
+    train, test = runner.load_splits()
+
+    def wrong(state):
+        """Return the indices of the misclassified test images, as text, and save the weights."""
+        model = state.ema_model
+        utils.save_weights(model, folder / f"{run['seed']}.pt")
+        predicted = utils.compute_logits(model, test.images.to(state.train.images.device)).argmax(dim=1).cpu()
+        return {"wrong": " ".join(str(i) for i in (predicted != test.labels).nonzero()[:, 0].tolist())}
+
+    return runner.history_rows(runner.train((train, test), run["seed"], epochs=epochs, extra_metrics=wrong), "test")
 
 
 # --- Results ---------------------------------------------------------------------------------------------------------
@@ -270,17 +278,18 @@ def plot(runs):
 
 def main():
     parser = runner.parser("Train the recipe from many seeds.")
-    parser.add_argument("--seeds", type=int, default=40, metavar="N", help="seeds 0 to N-1 (default: 40)")
+    parser.add_argument("--seeds", type=int, default=40, metavar="N", help="number of seeds (default: 40)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
     default = csv_of(utils.pick_device())
-    parser.add_argument("--csv", type=Path, default=default, help=f"where to (default here: results/{default.name})")
+    parser.set_defaults(csv=default)
     parser.add_argument("--epochs", type=int, default=runner.EPOCHS, help="fewer, for a quick look elsewhere")
     options = parser.parse_args()
     if options.seeds < 2:
         parser.error(f"found --seeds {options.seeds}, expected at least 2: one run has no spread")
     if options.epochs != runner.EPOCHS and options.csv.resolve() == default:
         parser.error(f"--epochs {options.epochs} is not the recipe; name another file with --csv")
-    runs = [{"seed": seed} for seed in range(options.seeds)]
-    train = functools.partial(train_one, epochs=options.epochs)
+    runs = [{"seed": options.first + number} for number in range(options.seeds)]
+    train = functools.partial(train_one, folder=options.csv.with_suffix(""), epochs=options.epochs)
     rows = runner.run_all(options.csv, COLUMNS, KEY_COLUMNS, runs, train, options.jobs, options.backend, options.epochs)
     if options.epochs == runner.EPOCHS:
         for name, text in summarise(accuracies(rows)).items():

@@ -6,7 +6,7 @@ ARGS ?=
 export OWNER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test verify variations lint save report deploy drawing lock repo clean
+.PHONY: help install run test verify variations lint save report deploy lock repo clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,9 +60,6 @@ exp-%: .venv/installed
 deploy: .venv/installed ## Build mnist_6k.onnx and web/draw.html from mnist_6k.pt
 	$(BIN)/python -m tools.export_onnx
 	$(BIN)/python -m web.build
-
-drawing: .venv/installed ## Draw the network's layers into images/network.svg
-	$(BIN)/python -m tools.draw_network
 
 lock: .venv/installed ## Compile requirements.lock from requirements.txt, keeping versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from training import TARGET_ACCURACY, TARGET_EPOCH
-from training.augmentation import normalize, random_affines, warp
+from training.augmentation import random_affines, warp
+from training.data import normalize
 from training.validation import require, require_int, require_logits, require_split
 
 # Two colour-blind safe colours of Okabe and Ito, and a grey.

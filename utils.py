@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from training import TARGET_ACCURACY, TARGET_EPOCH
-from training.augmentation import identity_affines, make_batch, normalize, random_affines, warp
+from training.augmentation import identity_affines, random_affines, warp
 from training.checkpoint import Checkpoint, describe
-from training.data import Split, hold_out, load_mnist, shuffled_batches
+from training.data import Split, hold_out, load_mnist, make_batch, normalize, shuffled_batches
 from training.optimizers import muon_and_adam, one_cycle
 from training.state import TrainState
 from training.validation import (

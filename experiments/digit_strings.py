@@ -17,11 +17,11 @@ from scipy import ndimage
 
 import utils
 from experiments import RESULTS, ROOT
+from experiments.synthetic_photos import light
 from experiments.timing import read, write_rows
 from model import load_net
 from reader import read_number, text_of
 from reader.image_ops import bounding_box
-from reader.samples.synthetic_photos import light
 
 CSV = RESULTS / "digit_strings.csv"
 FIGURE = CSV.with_suffix(".png")

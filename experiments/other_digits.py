@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 
 import utils
 from experiments import RESULTS, ROOT
+from experiments.synthetic_photos import font
 from experiments.timing import read, write_rows
 from model import load_net
 from reader import predict, samples
-from reader.samples.synthetic_photos import font
 
 CSV = RESULTS / "other_digits.csv"
 

@@ -8,7 +8,7 @@ import os
 import statistics
 
 from experiments import RESULTS, timing
-from tools.browser import open_chrome
+from web.browser import open_chrome
 from web.build import PAGE, read_check
 
 CSV = RESULTS / "page_timing.csv"

@@ -19,11 +19,11 @@ from scipy import ndimage
 import utils
 from experiments import RESULTS, ROOT, timing
 from experiments.photo_robustness import thin
+from experiments.synthetic_photos import smooth
 from reader.image_ops import bounding_box, resize
 from reader.mnist_format import to_mnist_format
-from reader.samples.synthetic_photos import smooth
 from reader.sanity_checks import ROTATION, rotate
-from tools.browser import open_chrome
+from web.browser import open_chrome
 from web.build import PAGE
 
 CSV = RESULTS / "page_warnings.csv"

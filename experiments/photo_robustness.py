@@ -17,12 +17,12 @@ from scipy import ndimage
 
 import utils
 from experiments import RESULTS, ROOT, other_digits
+from experiments.synthetic_photos import blend, ink_strokes, light, smooth, smooth_noise, strokes_of, take_photo
 from experiments.timing import read, write_rows
 from model import load_net
 from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import load_image
-from reader.samples.synthetic_photos import blend, ink_strokes, light, smooth, smooth_noise, strokes_of, take_photo
 from reader.sanity_checks import find_warnings
 
 CSV = RESULTS / "photo_robustness.csv"

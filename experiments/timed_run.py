@@ -19,8 +19,7 @@ import torch.nn.functional as F
 import utils
 from experiments import ROOT, timing
 from model import Net
-from training.augmentation import MEAN, STD, make_batch
-from training.data import shuffled_batches
+from training.data import MEAN, STD, make_batch, shuffled_batches
 
 PEAK = 0.1  # the baseline's peak learning rate
 BATCH_SIZE = timing.RECIPE["batch_size"]

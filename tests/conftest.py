@@ -7,8 +7,8 @@ import pytest
 from helpers import ROOT
 
 import utils
-from tools.browser import MISSING, has_chrome, open_chrome
 from training.data import FILES
+from web.browser import MISSING, has_chrome, open_chrome
 
 
 def pytest_collection_modifyitems(items):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import utils
-from training.augmentation import make_batch, warp
-from training.data import FILES, read_files, shuffled_batches
+from training.augmentation import warp
+from training.data import FILES, make_batch, read_files, shuffled_batches
 
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("steady")

@@ -1,12 +1,9 @@
-"""From bytes to a training batch: one random affine map per image, applied to a whole batch on its device."""
+"""One random affine map per image, applied to a whole batch on its device."""
 
 import torch
 import torch.nn.functional as F
 
 from training.validation import is_number, require, require_int
-
-# Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
-MEAN, STD = 0.1307, 0.3081
 
 
 def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=None):
@@ -50,16 +47,3 @@ def warp(images, affines):
     # A broadcast sum of the two instead of F.affine_grid's matrix product: a third of its time on the CPU.
     grid = down[:, :, None] + across[:, None]  # [N, 28, 28, 2]
     return F.grid_sample(images.float(), grid, padding_mode="zeros", align_corners=False)
-
-
-def normalize(pixels):
-    """Return `pixels`, from 0 to 255, as float32 with mean 0 and standard deviation 1 over MNIST's training images."""
-    return (pixels.float() - 255 * MEAN) / (255 * STD)
-
-
-def make_batch(split, indices, affines):
-    """Return the training batch for `indices`, int64 [B]: images float32 [B, 1, 28, 28] and labels int64 [B].
-
-    `affines` [N, 2, 3] has one map for every image of `split`.
-    """
-    return normalize(warp(split.images[indices], affines[indices])), split.labels[indices]

@@ -10,7 +10,11 @@ from typing import NamedTuple
 
 import torch
 
+from training.augmentation import warp
 from training.validation import require_int
+
+# Mean and standard deviation over every pixel of the 60,000 training images, as fractions of white.
+MEAN, STD = 0.1307, 0.3081
 
 
 class Split(NamedTuple):
@@ -107,3 +111,16 @@ def shuffled_batches(n, batch_size, generator=None):
     order = torch.randperm(n, generator=generator)
     steps = math.ceil(n / batch_size)
     return order[torch.arange(steps * batch_size) % n].view(steps, batch_size)
+
+
+def normalize(pixels):
+    """Return `pixels`, from 0 to 255, as float32 with mean 0 and standard deviation 1 over MNIST's training images."""
+    return (pixels.float() - 255 * MEAN) / (255 * STD)
+
+
+def make_batch(split, indices, affines):
+    """Return the training batch for `indices`, int64 [B]: images float32 [B, 1, 28, 28] and labels int64 [B].
+
+    `affines` [N, 2, 3] has one map for every image of `split`.
+    """
+    return normalize(warp(split.images[indices], affines[indices])), split.labels[indices]

@@ -20,7 +20,7 @@ import torch
 
 import utils
 from model import load_net
-from training.augmentation import MEAN, STD
+from training.data import MEAN, STD
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE, PAGE = HERE / "draw.template.html", HERE / "draw.html"
@@ -178,7 +178,7 @@ def check_page(model):
 
     Ends the program if a logit differs by more than `TOLERANCE`.
     """
-    from tools.browser import MISSING, has_chrome, open_chrome  # which needs Selenium
+    from web.browser import MISSING, has_chrome, open_chrome  # which needs Selenium
 
     if not has_chrome():
         print(f"The page was not compared with PyTorch, and does not say so: that {MISSING}.")

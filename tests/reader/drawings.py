@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from experiments.synthetic_photos import draw_digit
 from reader import predict
-from reader.samples.synthetic_photos import draw_digit
 
 
 def ink_of(digit, square, size=(300, 200), pen=6, seed=0):

@@ -6,9 +6,9 @@ from drawings import as_image, ink_of
 from PIL import Image, ImageDraw
 
 import reader.__main__ as command
+from experiments.synthetic_photos import font
 from reader import samples, warnings_of
 from reader.image_ops import bounding_box
-from reader.samples.synthetic_photos import font
 
 
 def sheet(*digits, pen=9, size=(420, 300)):

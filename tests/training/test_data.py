@@ -11,8 +11,7 @@ import torchvision
 from helpers import ROOT
 
 import utils
-from training.augmentation import MEAN, STD
-from training.data import shuffled_batches
+from training.data import MEAN, STD, shuffled_batches
 
 
 def test_load_mnist_agrees_with_torchvision(raw, mnist, device):

@@ -98,7 +98,7 @@ def own_files(monkeypatch, tmp_path):
 
 
 def test_build_without_chromium_says_so_and_omits_the_check(monkeypatch, own_files, capsys):
-    monkeypatch.setattr("tools.browser.has_chrome", lambda: False)
+    monkeypatch.setattr("web.browser.has_chrome", lambda: False)
     build.CHECK.write_text("of an earlier page")
     build.main()
     assert "not compared with PyTorch" in capsys.readouterr().out
@@ -110,7 +110,7 @@ def test_build_without_chromium_says_so_and_omits_the_check(monkeypatch, own_fil
 def test_build_compares_the_page_with_pytorch(monkeypatch, browser, net, mnist):
     few = mnist[1]._replace(images=mnist[1].images[:20].cpu())
     monkeypatch.setattr(utils, "load_mnist", lambda root: (None, few))
-    monkeypatch.setattr("tools.browser.open_chrome", lambda: contextlib.nullcontext(browser))
+    monkeypatch.setattr("web.browser.open_chrome", lambda: contextlib.nullcontext(browser))
     build.main()
     assert build.read_check()["images"] == "20"
     assert "on all 20 test images" in build.PAGE.read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ from on_page import (
     warnings_of,
 )
 
+from experiments.synthetic_photos import STROKES, smooth
 from reader import sanity_checks
-from reader.samples.synthetic_photos import STROKES, smooth
 from reader.shape_features import shape_features
 
 DOT = [[0, 0], [1, 1]]

@@ -26,11 +26,11 @@ from on_page import (
     type_on_pad,
 )
 
+from experiments.synthetic_photos import STROKES, smooth
 from reader import predict
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.mnist_format import to_mnist_format
-from reader.samples.synthetic_photos import STROKES, smooth
 
 
 def drag(browser, *positions):

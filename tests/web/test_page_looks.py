@@ -15,7 +15,7 @@ from on_page import (
     type_on_pad,
 )
 
-from reader.samples.synthetic_photos import STROKES
+from experiments.synthetic_photos import STROKES
 from web import build
 
 # --- Screens ---

@@ -1,4 +1,4 @@
-"""Draw digits and photograph them: `python -m reader.samples.synthetic_photos` makes the pictures of this folder.
+"""Draw digits and photograph them: `python -m experiments.synthetic_photos` makes the pictures of this folder.
 
 Five of them are digits drawn by hand as strokes (strokes.json, in pixels of 280×280), and one is printed in a font.
 Each is placed on something that people write on, and degraded as cameras do it: uneven light, perspective, noise, blur,
@@ -15,7 +15,9 @@ from scipy import ndimage
 
 from reader.samples import FOLDER
 
-STROKES = {int(digit): strokes for digit, strokes in json.loads((FOLDER / "strokes.json").read_text()).items()}
+STROKES = {
+    int(digit): strokes for digit, strokes in json.loads((Path(__file__).with_name("strokes.json")).read_text()).items()
+}
 SIDE = 280  # pixels of the square that the strokes were drawn in
 
 

@@ -1,4 +1,4 @@
-"""Record images/draw.gif: digits drawn on the real page in headless Chromium. `python -m tools.record_page`
+"""Record images/draw.gif: digits drawn on the real page in headless Chromium. `python -m web.record_page`
 
 The heading, the buttons, the texts and the later stages are hidden, so that the picture fits README's first screen.
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from reader.samples.synthetic_photos import STROKES, smooth
-from tools.browser import open_chrome
+from experiments.synthetic_photos import STROKES, smooth
+from web.browser import open_chrome
 from web.build import PAGE
 
 GIF = Path(__file__).resolve().parent.parent / "images" / "draw.gif"

@@ -1,0 +1,71 @@
+"""Where results are, and what every row says about the machine that made it.
+
+A study writes to build/NAME.csv; with `--update`, to results/NAME.csv, from which report.py fills the texts.
+"""
+
+import argparse
+import datetime
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy
+import pandas as pd
+import torch
+
+import utils
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "experiments" / "results"
+BUILD = ROOT / "build"
+
+
+def read(name):
+    """Return results/NAME.csv as a DataFrame."""
+    return read_csv(RESULTS / f"{name}.csv")
+
+
+def read_csv(path):
+    """Return the CSV file `path` as a DataFrame. Numbers are the floats nearest to their text; empty cells are NaN."""
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def path_for(name, update):
+    """Return the path of NAME.csv: in build/, which is created, or in results/ if `update` is true."""
+    folder = RESULTS if update else BUILD
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.csv"
+
+
+def parser(description):
+    """Return an argument parser with the option `--update`, for `path_for`."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--update", action="store_true", help="write to experiments/results/ instead of build/")
+    return options
+
+
+def processor():
+    """Return the processor's name as the system reports it, such as "AMD EPYC"."""
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() is only "x86_64" there
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def device_name(device):
+    """Return the device's type and its name, such as "cpu AMD EPYC"."""
+    return f"{device.type} {torch.cuda.get_device_name() if device.type == 'cuda' else processor()}"
+
+
+def machine_columns():
+    """Return the columns that say when, with which code and where something was measured: name → text."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip(),
+        "device": device_name(utils.pick_device()),
+        "threads": str(torch.get_num_threads()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }

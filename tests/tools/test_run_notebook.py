@@ -205,11 +205,3 @@ def test_nbval_runs_the_notebook_with_the_parameters_of_a_test(monkeypatch):
     names = {}
     exec(cell.source, names)
     assert (names["EPOCHS"], names["CHECKPOINT"], names["WEIGHTS"]) == (3, None, "build/test.pt")
-
-
-def test_the_notebook_has_the_parameters_that_the_tool_sets():
-    cells = nbformat.read(run_notebook.NOTEBOOK, as_version=4).cells
-    (cell,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", []))
-    names = {}
-    exec(cell.source, names)
-    assert {"EPOCHS", "CHECKPOINT", "WEIGHTS"} <= names.keys()

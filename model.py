@@ -90,3 +90,9 @@ def load_net(path=WEIGHTS):
     except Exception as error:  # torch raises many types here
         raise ValueError(f"{path} does not hold weights of this network; `make save` writes such a file") from error
     return net.eval()
+
+
+def save_weights(model, path):
+    """Save the weights of `model` to the file `path`, as CPU tensors, so that they load on any machine."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, path)

@@ -5,24 +5,37 @@ figures are in plots.py. Their public names are re-exported here, so `import uti
 """
 
 import contextlib
-import importlib
 import math
 import os
 import shutil
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from training import TARGET_ACCURACY, TARGET_EPOCH
+# ruff: noqa: F401 - some of these names are only re-exported
+from model import save_weights
+from plots import (
+    TARGET_ACCURACY,
+    TARGET_EPOCH,
+    plot_augmentation,
+    plot_class_balance,
+    plot_confusion,
+    plot_digits,
+    plot_history,
+    plot_learning_rate,
+    plot_mistakes,
+    plot_parameters,
+    plot_stages,
+)
 from training.augmentation import identity_affines, random_affines, warp
 from training.checkpoint import Checkpoint, describe
 from training.data import Split, hold_out, load_mnist, make_batch, normalize, shuffled_batches
 from training.optimizers import muon_and_adam, one_cycle
+from training.speedups import make_run_step
 from training.state import TrainState
 from training.validation import (
     require_affines,
@@ -33,49 +46,6 @@ from training.validation import (
     require_metrics,
     require_split,
 )
-
-PLOTS = [
-    "plot_augmentation",
-    "plot_class_balance",
-    "plot_confusion",
-    "plot_digits",
-    "plot_history",
-    "plot_learning_rate",
-    "plot_mistakes",
-    "plot_parameters",
-    "plot_stages",
-]
-
-__all__ = [
-    "TARGET_ACCURACY",
-    "TARGET_EPOCH",
-    "Split",
-    "compute_logits",
-    "evaluate",
-    "fit",
-    "hold_out",
-    "identity_affines",
-    "load_mnist",
-    "muon_and_adam",
-    "normalize",
-    "one_cycle",
-    "pick_device",
-    "random_affines",
-    "save_weights",
-    "set_seed",
-    "train_epoch",
-    "train_step",
-    "warp",
-    *PLOTS,
-]
-
-
-def __getattr__(name):
-    """Import plots.py, and matplotlib with it, when the first figure is asked for: training needs neither."""
-    if name in PLOTS:
-        return getattr(importlib.import_module("plots"), name)
-    raise AttributeError(f"module 'utils' has no attribute {name!r}")
-
 
 # --- Training --------------------------------------------------------------------------------------------------------
 
@@ -96,12 +66,12 @@ def train_step(state):
     state.record(loss, logits, labels)
 
 
-def train_epoch(state, order, affines, first_step=0, verbose=True):
+def train_epoch(state, run_step, order, affines, first_step=0, verbose=True):
     """Train for one epoch; return its mean loss and its accuracy, a fraction.
 
-    `order`, int64 [steps, batch_size], has the image indices of every batch, and `affines` [N, 2, 3] one map per image.
-    `first_step` is the number of steps taken before this epoch. The progress bar reads from the device, and so
-    waits for it, only twice a second. Raises FloatingPointError if a loss is not finite.
+    `run_step()` takes one training step. `order`, int64 [steps, batch_size], has the image indices of every batch, and
+    `affines` [N, 2, 3] one map per image. `first_step` is the number of steps taken before this epoch. The progress bar
+    reads from the device, and so waits for it, only twice a second. Raises FloatingPointError if a loss is not finite.
     """
     steps, batch_size = order.shape
     state.start_epoch(affines)
@@ -109,7 +79,7 @@ def train_epoch(state, order, affines, first_step=0, verbose=True):
     with progress_bar(steps, verbose) as bar:
         for done, indices in enumerate(order.to(state.batch_indices.device), start=1):
             state.select_batch(first_step + done - 1, indices)
-            state.run_step()  # train_step(state)
+            run_step()  # train_step(state)
             if done == steps or time.monotonic() - shown > 0.5:
                 losses, correct = state.read_progress(first_step, done)
                 accuracy = correct / (done * batch_size)
@@ -184,7 +154,8 @@ def fit(
         compute_logits(model.to(device), train.images[:2])  # raises ValueError unless it returns logits
         lr_multipliers = schedule(epochs * steps)
         require_lr_multipliers(lr_multipliers, epochs * steps)
-        state = TrainState(model, train, lr_multipliers, train_step, batch_size, make_optimizers, lr, ema_decay, seed)
+        state = TrainState(model, train, lr_multipliers, batch_size, make_optimizers, lr, ema_decay, seed)
+        run_step = make_run_step(train_step, state)
         saver = None
         if checkpoint is not None:
             settings = describe(**numbers, **functions, train=train, test=test, model=model, torch=torch.__version__)
@@ -200,7 +171,7 @@ def fit(
                 require_affines(affines, n)
                 row = {"epoch": epoch}
                 row["train_loss"], row["train_accuracy"] = train_epoch(
-                    state, order, affines, (epoch - 1) * steps, verbose
+                    state, run_step, order, affines, (epoch - 1) * steps, verbose
                 )
                 row["test_loss"], row["test_accuracy"] = evaluate(model, test)
                 row["seconds"] = time.perf_counter() - start
@@ -300,12 +271,6 @@ def set_seed(seed):
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
-
-
-def save_weights(model, path):
-    """Save the weights of `model` to the file `path`, as CPU tensors, so that they load on any machine."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, path)
 
 
 @contextlib.contextmanager

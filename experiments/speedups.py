@@ -43,11 +43,12 @@ def time_steps(without):
     utils.set_seed(0)
     kept = speedups.ALL - WITHOUT[device.type][without]
     state = timing.make_state(Net(), train, steps=1000, speedups=kept)
+    run_step = speedups.make_run_step(utils.train_step, state)
     order = shuffled_batches(len(train.labels), timing.RECIPE["batch_size"])
     affines = utils.random_affines(len(train.labels))
 
     def take_steps(count):
-        utils.train_epoch(state, order[:count], affines, verbose=False)
+        utils.train_epoch(state, run_step, order[:count], affines, verbose=False)
         timing.synchronize()
 
     take_steps(WARM_UP)

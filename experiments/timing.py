@@ -36,7 +36,7 @@ RECIPE = defaults(utils.fit)
 def make_state(model, split, steps, **options):
     """Return the `TrainState` of `model` on `split` that follows the recipe for `steps` steps."""
     recipe = {name: RECIPE[name] for name in ("batch_size", "make_optimizers", "lr", "ema_decay")}
-    return TrainState(model, split, RECIPE["schedule"](steps), utils.train_step, **recipe, **options)
+    return TrainState(model, split, RECIPE["schedule"](steps), **recipe, **options)
 
 
 # --- In a timed process ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def make_net(seed=0):
 
 def make_state(train, steps=20, **settings):
     """Return a `TrainState` of a new network, ready to train on the first images at the peak learning rate."""
-    state = TrainState(make_net(), train, utils.one_cycle(steps), utils.train_step, **(RECIPE | settings))
+    state = TrainState(make_net(), train, utils.one_cycle(steps), **(RECIPE | settings))
     state.batch_indices.copy_(torch.arange(len(state.batch_indices)))
     state.affines.copy_(utils.identity_affines(len(train.labels)))
     state.lr_now.copy_(state.lr_schedule.max(dim=0).values)

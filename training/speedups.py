@@ -144,10 +144,10 @@ class Conv1x1AsBmm(nn.Conv2d):
 # --- CUDA graph ------------------------------------------------------------------------------------------------------
 
 
-def make_run_step(step, state, speedups):
+def make_run_step(step, state):
     """Return a function that runs `step(state)`: captured on a CUDA GPU, plain elsewhere."""
     is_cuda = state.train.images.device.type == "cuda"
-    return GraphedStep(step, state) if is_cuda and "cuda_graph" in speedups else functools.partial(step, state)
+    return GraphedStep(step, state) if is_cuda and "cuda_graph" in state.speedups else functools.partial(step, state)
 
 
 class GraphedStep:

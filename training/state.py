@@ -5,7 +5,7 @@ import itertools
 
 import torch
 
-from training.speedups import ALL, convert, make_run_step, prepare
+from training.speedups import ALL, convert, prepare
 from training.validation import require_optimizers
 
 
@@ -14,17 +14,16 @@ class TrainState:
 
     `model` becomes `ema_model`, the exponential moving average (EMA) of the weights; a copy of it, `live_model`, is
     what the optimizers train. `lr_multipliers`, float32 [steps of the run], scale the learning rates that
-    `make_optimizers(model, lr)` sets. `step(state)` is `utils.train_step`; `run_step()` runs it, on a CUDA GPU as a
-    captured graph. So that this is possible, every tensor a step touches stays on one device and keeps its place in
-    memory, and nothing is read back to the host. `speedups` are names from `training.speedups.ALL`.
+    `make_optimizers(model, lr)` sets. `speedups` are names from `training.speedups.ALL`.
+
+    A CUDA GPU captures the step as a graph. So every tensor that a step touches stays on one device and keeps its
+    place in memory, and nothing is read back to the host.
 
     Raises ValueError if `make_optimizers` doesn't return a list of optimizers that need gradients only.
     """
 
-    def __init__(
-        self, model, train, lr_multipliers, step, batch_size, make_optimizers, lr, ema_decay, seed=0, speedups=ALL
-    ):
-        self.train, device = train, train.images.device
+    def __init__(self, model, train, lr_multipliers, batch_size, make_optimizers, lr, ema_decay, seed=0, speedups=ALL):
+        self.train, self.speedups, device = train, speedups, train.images.device
         self.generator = torch.Generator().manual_seed(seed)  # of order and augmentation; on the CPU for every device
         self.layout = prepare(device, speedups)
         self.ema_model = model.to(device, memory_format=self.layout).eval()
@@ -36,7 +35,6 @@ class TrainState:
         self.step_index = torch.zeros(1, dtype=torch.int64, device=device)  # from the start of training
         self.losses = torch.zeros(len(lr_multipliers), device=device)  # of every step of the run
         self.correct = torch.zeros((), device=device)  # this epoch's correctly classified training images so far
-        self.run_step = make_run_step(step, self, speedups)
         self.history, self.last_good = [], copy.deepcopy(self.ema_model.state_dict())
 
     def _make_optimizers(self, make_optimizers, lr, lr_multipliers):

@@ -48,7 +48,7 @@ def send_at(moment, number, patch):
 def test_stopped_run_resumes_and_ends_the_same(tiny, uninterrupted, path, capsys, monkeypatch, moment):
     """In a notebook, with SIGINT, as Ctrl-C and Stop send it."""
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: "a shell"))
-    monkeypatch.setattr("training.state.make_run_step", lambda step, state, _: lambda: step(state))  # also on a GPU
+    monkeypatch.setattr("utils.make_run_step", lambda step, state: lambda: step(state))  # also on a GPU
     model = start(dropout=0.1)
     with monkeypatch.context() as patch:
         send_at(moment, signal.SIGINT, patch)

@@ -19,7 +19,7 @@ from helpers import ROOT, make_net, make_state
 import utils
 from training import speedups
 from training.data import shuffled_batches
-from training.speedups import ALL, convert, tune_malloc
+from training.speedups import ALL, convert, make_run_step, tune_malloc
 from training.state import TrainState, float_tensors
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -225,10 +225,11 @@ def one(kind):
     return lambda model, lr: [kind(model.parameters(), lr)]
 
 
-def train(state):
+def train(state, run_step=None):
     """Train for six steps and return what training changed: tensors by name."""
     order = shuffled_batches(96, 16, torch.Generator().manual_seed(0))
-    utils.train_epoch(state, order, state.affines.clone(), verbose=False)
+    run_step = run_step or make_run_step(utils.train_step, state)
+    utils.train_epoch(state, run_step, order, state.affines.clone(), verbose=False)
     saved = state.save()
     memory = {
         f"{number} {name}": value
@@ -239,9 +240,8 @@ def train(state):
     return {**saved["live"], **ema, **memory, "losses": state.losses}
 
 
-def graphed(state, stand_ins):
-    state.run_step = speedups.GraphedStep(stand_ins.step, state)
-    return state
+def train_graphed(state, stand_ins):
+    return train(state, speedups.GraphedStep(stand_ins.step, state))
 
 
 def assert_same(ours, expected):
@@ -256,7 +256,7 @@ def test_graphed_steps_are_the_steps_of_the_run(split, stand_ins, make_optimizer
     The state of NAdam doesn't start at zero.
     """
     plain, captured = (make_state(split, make_optimizers=make_optimizers, batch_size=16) for _ in range(2))
-    assert_same(train(graphed(captured, stand_ins)), train(plain))
+    assert_same(train_graphed(captured, stand_ins), train(plain))
     assert stand_ins.log == ["stream created", *["step"] * 3, "capture", *["replay"] * 3]
 
 
@@ -264,7 +264,7 @@ def test_graphed_steps_are_the_steps_of_the_run(split, stand_ins, make_optimizer
 def test_training_continues_if_capture_fails(split, stand_ins, capsys, error):
     stand_ins.error = error
     plain, captured = (make_state(split, batch_size=16) for _ in range(2))
-    ours = train(graphed(captured, stand_ins))
+    ours = train_graphed(captured, stand_ins)
     assert stand_ins.log == ["stream created", *["step"] * 3, "capture", "stream restored", *["step"] * 3]
     (line,) = capsys.readouterr().out.splitlines()
     assert f"cannot be captured as a CUDA graph ({type(error).__name__}: " in line
@@ -274,7 +274,7 @@ def test_training_continues_if_capture_fails(split, stand_ins, capsys, error):
 def test_optimizer_that_reads_back_is_reported_and_trained_uncaptured(split, stand_ins, monkeypatch, capsys):
     monkeypatch.setattr(speedups, "make_capturable", lambda optimizers: "Adagrad reads its learning rate back")
     plain, slow = (make_state(split, make_optimizers=one(torch.optim.Adagrad), batch_size=16) for _ in range(2))
-    assert_same(train(graphed(slow, stand_ins)), train(plain))
+    assert_same(train_graphed(slow, stand_ins), train(plain))
     assert capsys.readouterr().out.count("(Adagrad reads its learning rate back)") == 1
 
 
@@ -319,11 +319,13 @@ def meta_state(monkeypatch):
     images, labels = torch.zeros(96, 1, 28, 28, dtype=torch.uint8), torch.zeros(96, dtype=torch.int64)
     split = utils.Split(images.to("meta"), labels.to("meta"))
     recipe = {"batch_size": 16, "make_optimizers": only_muon, "lr": 0.1, "ema_decay": 0.9}
-    return TrainState(make_net(), split, utils.one_cycle(6), utils.train_step, **recipe)
+    return TrainState(make_net(), split, utils.one_cycle(6), **recipe)
 
 
-def run_epoch(state):
-    return utils.train_epoch(state, shuffled_batches(96, 16), utils.random_affines(96), verbose=False)
+def run_epoch(state, step=utils.train_step):
+    return utils.train_epoch(
+        state, lambda: step(state), shuffled_batches(96, 16), utils.random_affines(96), verbose=False
+    )
 
 
 def tensors_of(state):
@@ -355,24 +357,24 @@ def test_epoch_reads_nothing_back_and_stays_on_one_device(meta_state):
 
 def on_the_cpu(state):
     state.ema_tensors = [tensor.new_zeros(tensor.shape, device="cpu") for tensor in state.ema_tensors]
+    utils.train_step(state)
 
 
 def read_back(state):
-    step = state.run_step
-    state.run_step = lambda: (step(), state.losses[0].item())
+    utils.train_step(state)
+    state.losses[0].item()
 
 
 def shape_from_data(state):
-    step = state.run_step
-    state.run_step = lambda: (step(), state.train.images[:6][state.losses > 0])
+    utils.train_step(state)
+    state.train.images[:6][state.losses > 0]
 
 
 @pytest.mark.parametrize("fault", [on_the_cpu, read_back, shape_from_data])
 def test_meta_device_notices_a_fault(meta_state, fault):
     """Otherwise the test above proves nothing."""
-    fault(meta_state)
     with pytest.raises((RuntimeError, NotImplementedError)):
-        run_epoch(meta_state)
+        run_epoch(meta_state, fault)
 
 
 # --- With a GPU ---
@@ -381,10 +383,11 @@ def test_meta_device_notices_a_fault(meta_state, fault):
 @needs_cuda
 def test_graphed_step_is_the_plain_step(small):
     captured, plain = make_state(small[0], steps=100), make_state(small[0], steps=100, speedups=ALL - {"cuda_graph"})
+    run_captured, run_plain = (make_run_step(utils.train_step, state) for state in (captured, plain))
     for _ in range(100):
-        captured.run_step()
-        plain.run_step()
-    assert isinstance(captured.run_step.run, types.BuiltinMethodType | types.MethodType)  # graph.replay
+        run_captured()
+        run_plain()
+    assert isinstance(run_captured.run, types.BuiltinMethodType | types.MethodType)  # graph.replay
     torch.testing.assert_close(captured.losses[0], plain.losses[0], atol=1e-3, rtol=1e-2)
     pairs = zip(float_tensors(captured.ema_model), float_tensors(plain.ema_model), strict=True)
     for ours, expected in pairs:
@@ -394,12 +397,13 @@ def test_graphed_step_is_the_plain_step(small):
 @needs_cuda
 def test_epoch_never_waits_for_the_gpu(small, monkeypatch):
     state = make_state(small[0])
+    run_step = make_run_step(utils.train_step, state)
     for _ in range(speedups.WARM_UP + 1):
-        state.run_step()
+        run_step()
     monkeypatch.setattr(TrainState, "read_progress", lambda self, first_step, steps: ([0.0] * steps, 0))
     order, affines = shuffled_batches(1280, 128).to(small[0].images.device), state.affines.clone()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        utils.train_epoch(state, order, affines, verbose=False)
+        utils.train_epoch(state, run_step, order, affines, verbose=False)
     finally:
         torch.cuda.set_sync_debug_mode("default")

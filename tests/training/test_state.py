@@ -15,9 +15,9 @@ pytestmark = pytest.mark.numeric
 
 def test_state_trains_a_model_in_evaluation_mode(small):
     model = make_net().eval()
-    state = TrainState(model, small[0], utils.one_cycle(1), utils.train_step, **RECIPE)
+    state = TrainState(model, small[0], utils.one_cycle(1), **RECIPE)
     statistics = state.live_model.edges[2].running_mean.clone()
-    state.run_step()
+    utils.train_step(state)
     assert not torch.equal(state.live_model.edges[2].running_mean, statistics)
     assert not model.training
 
@@ -44,7 +44,7 @@ def test_steps_equal_a_plain_loop(small, device, monkeypatch, make_optimizers, t
     peaks = torch.tensor([group["lr"] for group in groups])
     for multiplier in (0.2, 1.0, 0.5):
         state.lr_now.copy_(multiplier * peaks)
-        state.run_step()
+        utils.train_step(state)
         for group, rate in zip(groups, (multiplier * peaks).tolist(), strict=True):
             group["lr"] = rate
         plain.zero_grad()
@@ -66,7 +66,7 @@ def test_ema_is_a_running_mean_of_weights_and_statistics(small):
     expected = floats(state.live_model)
     for _ in range(3):
         state.ema_rate.fill_(0.25)
-        state.run_step()
+        utils.train_step(state)
         expected = {name: 0.75 * expected[name] + 0.25 * value for name, value in floats(state.live_model).items()}
     torch.testing.assert_close(floats(state.ema_model), expected)
 
@@ -103,7 +103,7 @@ def test_torch_optimizers_lower_the_loss(small, kind):
     optimizers = {"make_optimizers": lambda model, lr: [kind(model.parameters(), lr=0.001)]}
     state = make_state(small[0], batch_size=32, **optimizers)
     for _ in range(5):
-        state.run_step()
+        utils.train_step(state)
         state.step_index.add_(1)
     assert state.losses[:5].isfinite().all()
     assert state.losses[4] < state.losses[0]

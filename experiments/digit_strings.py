@@ -125,7 +125,7 @@ def read_all(net, split, lengths=LENGTHS):
 def read_text(net, picture):
     """Return the number in `picture` as a string, empty if it is refused."""
     try:
-        return text_of(read_number(net, picture))
+        return text_of(read_number(net, picture)[0])
     except ValueError:
         return ""
 
@@ -183,7 +183,7 @@ def plot_number(net, picture):
 
     from plots import BLUE, ORANGE, new_figure
 
-    digits = read_number(net, picture)
+    digits, _ = read_number(net, picture)
     confidences = [float(digit.probabilities.max()) for digit in digits]
     _, tops, _, bottoms = zip(*(digit.box for digit in digits), strict=True)
     height = max(bottoms) - min(tops)

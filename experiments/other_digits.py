@@ -13,7 +13,7 @@ from experiments import RESULTS, ROOT
 from experiments.synthetic_photos import font
 from experiments.timing import read, write_rows
 from model import load_net
-from reader import predict, samples
+from reader import read_digit, samples
 
 CSV = RESULTS / "other_digits.csv"
 
@@ -56,7 +56,7 @@ def sample_pictures():
 
 def count_correct(net, pairs):
     """Return how many of `pairs`, pictures and their labels, `net` classifies correctly."""
-    return sum(int(predict(net, picture).argmax()) == label for picture, label in pairs)
+    return sum(int(read_digit(net, picture)[0].argmax()) == label for picture, label in pairs)
 
 
 def table():

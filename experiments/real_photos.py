@@ -20,7 +20,7 @@ from experiments import RESULTS
 from experiments.timing import read, write_rows
 from model import load_net
 from reader.classify import classify
-from reader.digit_string import read_number_and_warnings, text_of
+from reader.digit_string import read_number, text_of
 from reader.image_ops import bounding_box, otsu_threshold
 from reader.ink import extract_ink
 from reader.load_image import decode, load_image
@@ -38,7 +38,7 @@ def read_digit(net, path):
 
 def read_digits(net, path):
     """Return the number in a picture as a string, and the warnings."""
-    digits, warnings = read_number_and_warnings(net, path)
+    digits, warnings = read_number(net, path)
     return text_of(digits), warnings
 
 

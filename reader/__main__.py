@@ -4,27 +4,18 @@ import argparse
 import sys
 
 from model import WEIGHTS, load_net
-from reader.classify import classify
-from reader.digit_string import read_number_and_warnings, text_of
-from reader.ink import extract_ink
-from reader.load_image import load_image
-from reader.sanity_checks import find_warnings
+from reader.digit import read_digit
+from reader.digit_string import read_number, text_of
 
 
-def read_digit(net, path):
-    """Return the digit in the picture at `path`, its confidence and any warnings, as text."""
-    ink = extract_ink(load_image(path))
-    probabilities = classify(net, [ink])[0]
-    return describe(int(probabilities.argmax()), probabilities.max(), find_warnings(net, ink))
-
-
-def read_digits(net, path):
-    """Return the number in the picture at `path`, its lowest confidence and any warnings, as text."""
-    digits, warnings = read_number_and_warnings(net, path)
-    return describe(text_of(digits), min(digit.probabilities.max() for digit in digits), warnings)
-
-
-def describe(answer, confidence, warnings):
+def read_as_text(net, path, is_number):
+    """Return the digit or number in the picture at `path`, its lowest confidence and any warnings, as text."""
+    if is_number:
+        digits, warnings = read_number(net, path)
+        answer, confidence = text_of(digits), min(digit.probabilities.max() for digit in digits)
+    else:
+        probabilities, warnings = read_digit(net, path)
+        answer, confidence = int(probabilities.argmax()), probabilities.max()
     return "; ".join([f"{answer}, confidence {confidence:.1%}", *(f"warning: {warning}" for warning in warnings)])
 
 
@@ -49,7 +40,7 @@ def main():
         sys.exit(error_message(error, WEIGHTS))
     for path in options.picture:
         try:
-            answer = (read_digits if options.number else read_digit)(net, path)
+            answer = read_as_text(net, path, options.number)
         except (OSError, ValueError) as error:
             print(error_message(error, path), file=sys.stderr)
             n_failed += 1

@@ -8,26 +8,26 @@ from reader.image_ops import EIGHT_CONNECTED, border_values, corner_values
 FAINT, CLEAR = 0.35, 0.5  # faint ink counts if it is connected to clear ink
 
 
-def remove_clutter(ink, keep_border=False):
+def remove_clutter(ink, is_number=False):
     """Return `ink`, float [H, W] from 0 to 1, without the connected components that are not writing.
 
     Components that touch the border of the picture are removed too if there are others of some size. With
-    `keep_border` only those in a corner of the picture are.
+    `is_number` only those in a corner of the picture are.
     """
-    if keep_border:
+    if is_number:
         ink = erase_ruled_lines(ink)
     components = label_ink(ink)
     kept = np.arange(1, components.max() + 1)
 
     def find_small(components, kept):
-        return find_specks(components, kept, keep_border)
+        return find_specks(components, kept, is_number)
 
     def find_lines(components, kept):
-        return find_straight_lines(components, kept, keep_border)
+        return find_straight_lines(components, kept, is_number)
 
     # Specks are judged by the largest component, so they are searched for again after each kind of clutter.
     steps = [find_small, find_holes, find_small, find_frames, find_small, find_lines, find_small]
-    if keep_border:
+    if is_number:
         steps.append(find_corners)
     for find in steps:
         clutter = find(components, kept)
@@ -90,14 +90,14 @@ def find_line(mask):
     return found if found.any(axis=0).mean() > 0.8 else np.zeros_like(found)
 
 
-def find_specks(components, numbers, keep_border):
-    """Return which components are smaller than 1/50 of the largest, bool [n]; for `keep_border` see `remove_clutter`.
+def find_specks(components, numbers, is_number):
+    """Return which components are smaller than 1/50 of the largest, bool [n]; for `is_number` see `remove_clutter`.
 
     `components` is int [H, W]; `numbers`, int [n], are the components to look at, here and below.
     """
     areas = ndimage.sum_labels(components > 0, components, index=numbers)
     inside = ~np.isin(numbers, border_values(components))
-    if not keep_border and inside.any() and areas[inside].max() > areas.max() / 3:
+    if not is_number and inside.any() and areas[inside].max() > areas.max() / 3:
         areas = areas * inside
     return areas < areas.max() / 50
 
@@ -138,11 +138,11 @@ def find_frames(components, numbers):
     return frames
 
 
-def find_straight_lines(components, numbers, keep_border):
+def find_straight_lines(components, numbers, is_number):
     """Return which components are ruled lines or sides of a printed box, bool [n].
 
     They are straight and much longer than all other components. They are horizontal and run across the whole picture,
-    or lie near its border, with a gap to the others: a stroke of a broken 4 or 7 has none. With `keep_border`, a
+    or lie near its border, with a gap to the others: a stroke of a broken 4 or 7 has none. With `is_number`, a
     vertical line may be a 1, unless it is as long as the picture is high.
     """
     lines, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
@@ -160,7 +160,7 @@ def find_straight_lines(components, numbers, keep_border):
         gap = np.maximum(begin[~is_line].min() - end, begin - end[~is_line].max())
         is_beside = (gap > 0.03 * extent) & (np.minimum(end, side - begin) < 0.25 * side)
         if axis == 0:
-            lines |= is_line & is_beside & (extent > 0.85 * length if keep_border else True)
+            lines |= is_line & is_beside & (extent > 0.85 * length if is_number else True)
         else:
             lines |= is_line & (is_beside | (extent > 0.97 * length))
     return lines

@@ -39,29 +39,16 @@ class Digit(NamedTuple):
     probabilities: torch.Tensor  # of the ten digits, float32 [10], on the CPU
 
 
-def read_number(model, image):
-    """Return the digits of one line in a picture, a list of `Digit` from left to right.
+def read_number(model, picture):
+    """Return the digits of one line in a picture, a list of `Digit` from left to right, and reasons to doubt them.
 
-    Takes the same images as `predict`. Boxes are in pixels of the picture as it is displayed, that is, rotated as its
-    EXIF orientation says. Commas, minus signs, ruled lines and a frame around the number are ignored. Raises what
-    `predict` raises, and ValueError if there are two lines.
+    Takes the same pictures as `read_digit`. Boxes are in pixels of the picture as it is displayed, that is, rotated as
+    its EXIF orientation says. Commas, minus signs, ruled lines and a frame around the number are ignored. The reasons,
+    a list of sentences, are those of each digit, and that the number of digits may be wrong. Raises what `read_digit`
+    raises, and ValueError if there are two lines.
     """
-    return read_number_and_warnings(model, image, check=False)[0]
-
-
-def warnings_of_number(model, image):
-    """Return reasons to doubt the answer of `read_number`, a list of sentences; empty if there are none.
-
-    They are those of each digit (see `warnings_of`), and that the number of digits may be wrong. Takes the same images
-    and raises the same errors as `read_number`.
-    """
-    return read_number_and_warnings(model, image)[1]
-
-
-def read_number_and_warnings(model, image, check=True):
-    """Return what `read_number` and `warnings_of_number` do; without `check`, there are no warnings."""
-    brightness, (full_width, _) = load_image_and_size(image)
-    ink, area = extract_ink_and_box(brightness, LONGEST, keep_border=True)
+    brightness, (full_width, _) = load_image_and_size(picture)
+    ink, area = extract_ink_and_box(brightness, LONGEST, is_number=True)
     area = [length * full_width / brightness.shape[1] for length in area]
     # Faint ink may belong to a stroke, or join two digits that touch.
     readings = [read_ink(model, ink, FAINT)]
@@ -69,8 +56,6 @@ def read_number_and_warnings(model, image, check=True):
         readings.append(read_ink(model, ink, CLEAR))
     best = max(readings, key=lambda reading: reading.score)
     digits = [Digit(box_in_picture(own, area), p) for own, p in zip(best.inks, best.probabilities, strict=True)]
-    if not check:
-        return digits, []
     warnings = []
     rivals = [reading.score for reading in readings if len(reading.inks) != len(best.inks)]
     if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:

@@ -19,10 +19,10 @@ def extract_ink(brightness):
     return extract_ink_and_box(brightness)[0]
 
 
-def extract_ink_and_box(brightness, longest=LONGEST, keep_border=False):
+def extract_ink_and_box(brightness, longest=LONGEST, is_number=False):
     """Return the ink, and the part of the picture it was extracted from: (left, top, width, height) in pixels.
 
-    That part is shrunk until its longer side has at most `longest` pixels. For `keep_border` see `remove_clutter`.
+    That part is shrunk until its longer side has at most `longest` pixels. For `is_number` see `remove_clutter`.
     """
     brightness, (left, top) = crop_to_sheet(brightness)
     height, width = brightness.shape
@@ -39,7 +39,7 @@ def extract_ink_and_box(brightness, longest=LONGEST, keep_border=False):
     if full_ink - no_ink < MIN_CONTRAST:
         raise nothing_found()
     ink = np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1)
-    return remove_clutter(ink, keep_border), (left, top, width, height)
+    return remove_clutter(ink, is_number), (left, top, width, height)
 
 
 def nothing_found():

@@ -33,7 +33,7 @@ TRANSPOSE = {
 
 
 def load_image(image):
-    """Return the brightness of a picture, float32 [H, W] from 0, black, to 1, white. For `image` see `predict`."""
+    """Return the brightness of a picture, float32 [H, W] from 0, black, to 1, white. For `image` see `read_digit`."""
     return load_image_and_size(image)[0]
 
 

@@ -8,7 +8,7 @@ from reader.mnist_format import to_mnist_format
 
 
 def plot_reading(model, paths):
-    """Return a figure with one column per picture in `paths`: the steps of `predict`, and the ten probabilities."""
+    """Return a figure with one column per picture in `paths`: the steps of `read_digit`, and the ten probabilities."""
     figure, axes = new_figure(4, len(paths), height=6.2, squeeze=False, height_ratios=(3, 3, 3, 2))
     for column, path in zip(axes.T, paths, strict=True):
         ink = extract_ink(load_image(path))

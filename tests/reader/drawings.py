@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from experiments.synthetic_photos import draw_digit
-from reader import predict
+from reader import read_digit
 
 
 def ink_of(digit, square, size=(300, 200), pen=6, seed=0):
@@ -25,7 +25,7 @@ def as_image(ink):
 
 
 def read(net, image):
-    return int(predict(net, image).argmax())
+    return int(read_digit(net, image)[0].argmax())
 
 
 def count_right(net, photos):

@@ -46,13 +46,13 @@ CLUTTER = {
 
 
 @pytest.mark.parametrize("name", CLUTTER)
-def test_predict_ignores_what_is_around_the_digit(net, name):
+def test_read_digit_ignores_what_is_around_the_digit(net, name):
     inks = [np.maximum(ink_of(digit, (95, 55, 100)), CLUTTER[name]) for digit in (1, 2, 5, 7)]
     assert [read_ink(net, ink) for ink in inks] == [1, 2, 5, 7]
 
 
 @pytest.mark.parametrize("level", ["a circle", "two holes", "margin line"])
-def test_predict_ignores_what_is_on_the_sheet(net, photos, level):
+def test_read_digit_ignores_what_is_on_the_sheet(net, photos, level):
     assert count_right(net, photos("on the sheet", level)) >= 7  # of 8
 
 
@@ -70,13 +70,13 @@ def test_remove_clutter_keeps_writing(name):
     np.testing.assert_array_equal(remove_clutter(ink)[ink > 0.5], ink[ink > 0.5])
 
 
-def test_predict_reads_strokes_that_become_faint(net):
+def test_read_digit_reads_strokes_that_become_faint(net):
     """The upper half has less than half of the contrast, but is connected to the lower."""
     fade = np.where(np.arange(200) < 100, 0.45, 1)[:, None]
     digits = [0, 3, 6, 8, 9]
     assert [read_ink(net, fade * ink_of(digit, (80, 20, 160), pen=9)) for digit in digits] == digits
 
 
-def test_predict_reads_strokes_of_one_pixel_in_a_large_picture(net):
+def test_read_digit_reads_strokes_of_one_pixel_in_a_large_picture(net):
     inks = [ink_of(digit, (90, 30, 260), size=(440, 320), pen=1) for digit in range(10)]
     assert [read_ink(net, ink) for ink in inks] == list(range(10))

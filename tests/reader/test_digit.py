@@ -1,4 +1,4 @@
-"""`predict` and the command line: any kind of picture is read, or refused with one clear sentence."""
+"""`read_digit` and the command line: any kind of picture is read, or refused with one clear sentence."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from PIL import Image, features
 import reader.__main__ as command
 import utils
 from model import load_net
-from reader import predict, samples
+from reader import read_digit, samples
 from reader.ink import extract_ink
 from reader.load_image import LONGEST, load_image
 from reader.mnist_format import to_mnist_format
@@ -24,8 +24,8 @@ from reader.plot import plot_reading
 
 
 @pytest.mark.parametrize("path", samples.paths(), ids=lambda path: path.name)
-def test_predict_reads_the_samples(net, path):
-    probabilities = predict(net, path)
+def test_read_digit_reads_the_samples(net, path):
+    probabilities, _ = read_digit(net, path)
     assert probabilities.shape == (10,)
     assert probabilities.dtype == torch.float32
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
@@ -61,14 +61,14 @@ def in_mode(grey, mode):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16", "RGBA", "LA"])
-def test_predict_reads_any_mode(net, five, mode):
+def test_read_digit_reads_any_mode(net, five, mode):
     large = in_mode(as_image(five).resize((1500, 2100)), mode)
     assert max(load_image(large).shape) < 2 * LONGEST
     assert read(net, in_mode(as_image(five), mode)) == read(net, large) == 5
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "webp", "tiff"])
-def test_predict_reads_any_file_format(net, five, tmp_path, suffix):
+def test_read_digit_reads_any_file_format(net, five, tmp_path, suffix):
     if suffix == "webp" and not features.check("webp"):
         pytest.skip("this Pillow was built without WebP")
     path = tmp_path / f"five.{suffix}"
@@ -91,7 +91,7 @@ def with_shadow_noise_and_specks(ink):
     return np.clip(scene, 0, 1)
 
 
-# Name → function that turns the ink, or the ink of the negative, into what `predict` is to read.
+# Name → function that turns the ink, or the ink of the negative, into what `read_digit` is to read.
 PICTURES = {
     "uint8": lambda ink: np.uint8(255 * ink),
     "bool": lambda ink: ink > 0.5,
@@ -117,7 +117,7 @@ SCANS = {
 
 
 @pytest.mark.parametrize("name", PICTURES | SCANS)
-def test_predict_reads_any_picture(net, five, name):
+def test_read_digit_reads_any_picture(net, five, name):
     assert read(net, (PICTURES | SCANS)[name](five)) == 5
     if name in PICTURES:
         assert read(net, PICTURES[name](1 - five)) == 5
@@ -146,10 +146,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_predict_refuses_bad_pictures(net, case):
+def test_read_digit_refuses_bad_pictures(net, case):
     image, words = BAD[case]
     with pytest.raises(ValueError, match=words):
-        predict(net, image)
+        read_digit(net, image)
 
 
 # --- The command line ---

@@ -13,7 +13,7 @@ from scipy import ndimage
 import reader.__main__ as command
 from experiments import digit_strings
 from model import load_net
-from reader import predict, read_number, samples, text_of, warnings_of_number
+from reader import read_digit, read_number, samples, text_of
 from reader.digit_string import LONGEST
 
 SIDE = 60  # pixels of the square of a drawn digit
@@ -29,7 +29,7 @@ def draw(*digits, width=46, falls=0, side=SIDE):
 
 
 def read(ink):
-    return text_of(read_number(NET, 1 - ink))
+    return text_of(read_number(NET, 1 - ink)[0])
 
 
 # --- What is returned ---
@@ -37,7 +37,7 @@ def read(ink):
 
 def test_read_number_returns_boxes_and_probabilities():
     ink = draw(4, 0, 7)
-    digits = read_number(NET, 1 - ink)
+    digits, _ = read_number(NET, 1 - ink)
     assert text_of(digits) == "407"
     for i, digit in enumerate(digits):
         assert digit.probabilities.shape == (10,)
@@ -55,9 +55,9 @@ def test_boxes_are_in_pixels_of_the_picture_however_large_it_is(tmp_path):
     assert max(large.size) > 2 * LONGEST
     large.save(tmp_path / "large.jpg", quality=95)
     channels_first = np.asarray(large.convert("RGB")).transpose(2, 0, 1)
-    expected = [20 * np.array(digit.box) for digit in read_number(NET, small)]
+    expected = [20 * np.array(digit.box) for digit in read_number(NET, small)[0]]
     for image in (tmp_path / "large.jpg", channels_first):
-        np.testing.assert_allclose([digit.box for digit in read_number(NET, image)], expected, atol=40)
+        np.testing.assert_allclose([digit.box for digit in read_number(NET, image)[0]], expected, atol=40)
 
 
 def test_boxes_are_in_pixels_of_the_whole_picture_of_a_desk():
@@ -65,7 +65,7 @@ def test_boxes_are_in_pixels_of_the_whole_picture_of_a_desk():
     desk = np.full([2 * n for n in paper.shape], 0.25, dtype=np.float32)
     top, left = (n // 2 for n in paper.shape)
     desk[top : top + paper.shape[0], left : left + paper.shape[1]] = paper
-    on_paper, on_desk = read_number(NET, paper), read_number(NET, desk)
+    on_paper, on_desk = read_number(NET, paper)[0], read_number(NET, desk)[0]
     assert text_of(on_desk) == text_of(on_paper) == "407"
     for one, other in zip(on_paper, on_desk, strict=True):
         np.testing.assert_allclose(np.array(one.box) + np.array([left, top, left, top]), other.box, atol=3)
@@ -76,15 +76,15 @@ def test_boxes_are_in_the_picture_as_it_is_displayed(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be rotated right by 90°
     upright.rotate(90, expand=True).save(tmp_path / "held.png", exif=exif)
-    rotated = read_number(NET, tmp_path / "held.png")
-    assert [digit.box for digit in rotated] == [digit.box for digit in read_number(NET, upright)]
+    rotated, _ = read_number(NET, tmp_path / "held.png")
+    assert [digit.box for digit in rotated] == [digit.box for digit in read_number(NET, upright)[0]]
 
 
 # --- Kinds of numbers ---
 
 
 def test_read_number_reads_one_digit():
-    texts = {path.name: text_of(read_number(NET, path)) for path in samples.paths()}
+    texts = {path.name: text_of(read_number(NET, path)[0]) for path in samples.paths()}
     assert texts == {name: str(label) for name, label in samples.LABELS.items()}
 
 
@@ -92,7 +92,7 @@ def test_read_number_reads_one_digit():
 def test_read_number_reads_digits_of_mnist(mnist_test, paper):
     n_right = 0
     for label, picture in digit_strings.make_numbers(mnist_test, 4, "close", paper):
-        digits = read_number(NET, picture)
+        digits, _ = read_number(NET, picture)
         n_right += text_of(digits) == label
         for left, top, right, bottom in (digit.box for digit in digits):
             assert 0 <= left < right <= picture.shape[1]
@@ -113,7 +113,7 @@ def test_read_number_cuts_touching_digits_or_warns():
         n_right += text == f"{first}{second}"
         if len(text) != 2:
             n_wrong_length += 1
-            n_warned += "number of digits may be wrong" in " ".join(warnings_of_number(NET, 1 - ink))
+            n_warned += "number of digits may be wrong" in " ".join(read_number(NET, 1 - ink)[1])
     assert n_right >= len(pairs) / 3
     assert n_warned > n_wrong_length / 2 > 0
 
@@ -223,7 +223,7 @@ def test_read_number_reads_any_picture(name):
 
 
 def test_read_number_ignores_dark_corners_of_a_scan():
-    assert text_of(read_number(NET, as_image(draw(4, 0, 7)).rotate(4, Image.Resampling.BICUBIC))) == "407"
+    assert text_of(read_number(NET, as_image(draw(4, 0, 7)).rotate(4, Image.Resampling.BICUBIC))[0]) == "407"
 
 
 # --- Refusals and warnings ---
@@ -237,20 +237,20 @@ def test_read_number_refuses_two_lines(gap):
 
 
 @pytest.mark.parametrize("image", [np.ones((90, 90)), None, "none.png"])
-def test_read_number_refuses_what_predict_refuses(image):
+def test_read_number_refuses_what_read_digit_refuses(image):
     with pytest.raises((ValueError, OSError)) as expected:
-        predict(NET, image)
+        read_digit(NET, image)
     with pytest.raises(expected.type, match=f"^{re.escape(str(expected.value))}$"):
         read_number(NET, image)
 
 
-def test_warnings_of_number_are_empty_for_clear_digits():
-    assert warnings_of_number(NET, 1 - draw(4, 0, 7, 2, width=60)) == []
+def test_warnings_of_a_number_are_empty_for_clear_digits():
+    assert read_number(NET, 1 - draw(4, 0, 7, 2, width=60))[1] == []
 
 
-def test_warnings_of_number_name_the_digit():
+def test_warnings_of_a_number_name_the_digit():
     ink = np.pad(digit_strings.trim(draw(4, 0)), ((30, 0), (30, 30)))[:-12]
-    assert any(re.match("digit [12]: ink touches the edge", warning) for warning in warnings_of_number(NET, 1 - ink))
+    assert any(re.match("digit [12]: ink touches the edge", warning) for warning in read_number(NET, 1 - ink)[1])
 
 
 # --- The command line ---

@@ -112,7 +112,7 @@ def test_load_image_turns_a_picture_as_exif_says(net, five, case):
 # --- Open files ---
 
 
-def test_predict_reads_an_open_file_and_leaves_it_open(net, five, tmp_path):
+def test_read_digit_reads_an_open_file_and_leaves_it_open(net, five, tmp_path):
     path = tmp_path / "five.png"
     photo_of(five).save(path)
     with path.open("rb") as file:

@@ -21,7 +21,7 @@ from reader.paper import crop_to_sheet, find_sheet
         ("shadow", "hard edge, 40%"),
     ],
 )
-def test_predict_ignores_desks_and_shadows(net, photos, condition, level):
+def test_read_digit_ignores_desks_and_shadows(net, photos, condition, level):
     pictures = photos(condition, level, n=6)
     assert count_right(net, pictures) >= len(pictures) - 1
 
@@ -37,7 +37,7 @@ def test_crop_to_sheet_replaces_the_desk_by_paper():
     assert np.quantile(cropped, 0.05) > 0.8  # and the desk is not
 
 
-def test_predict_reads_digits_across_the_edge_of_a_patch_of_light(net):
+def test_read_digit_reads_digits_across_the_edge_of_a_patch_of_light(net):
     light = np.full((400, 520), 0.65)
     light[60:330, 60:420] = 0.9
     inks = [ink_of(digit, (290, 70, 260), (520, 400), 16) for digit in (2, 5, 8)]

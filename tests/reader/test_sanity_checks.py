@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 import reader.__main__ as command
 from experiments.synthetic_photos import font
-from reader import samples, warnings_of
+from reader import read_digit, samples
 from reader.image_ops import bounding_box
 
 
@@ -43,7 +43,7 @@ NOT_ONE_DIGIT = {
 @pytest.mark.parametrize("case", NOT_ONE_DIGIT)
 def test_warnings_of_names_the_reason(net, case):
     image, words = NOT_ONE_DIGIT[case]
-    assert any(words in warning for warning in warnings_of(net, image)), warnings_of(net, image)
+    assert any(words in warning for warning in read_digit(net, image)[1]), read_digit(net, image)[1]
 
 
 # The words, and the least number of 8 photographs with such a warning.
@@ -52,22 +52,22 @@ def test_warnings_of_names_the_reason(net, case):
     [("a second digit", "side by side", 6), ("half a digit", "touches the edge", 6), ("a scribble", "rotated", 3)],
 )
 def test_warnings_of_photographs_without_a_single_digit(net, photos, level, words, least):
-    found = [warnings_of(net, image) for image, _ in photos("no single digit", level)]
+    found = [read_digit(net, image)[1] for image, _ in photos("no single digit", level)]
     assert sum(any(words in warning for warning in warnings) for warnings in found) >= least, found
 
 
 def test_warnings_of_one_digit_are_empty(net):
     for digit in range(10):
         image = sheet((digit, (100, 40, 200)))
-        assert warnings_of(net, image) == [], digit
+        assert read_digit(net, image)[1] == [], digit
         cropped = image[bounding_box(image < 0.5)]
-        assert not any("touches the edge" in warning for warning in warnings_of(net, cropped)), digit
+        assert not any("touches the edge" in warning for warning in read_digit(net, cropped)[1]), digit
     for path in samples.paths():
-        assert warnings_of(net, path) == [], path
+        assert read_digit(net, path)[1] == [], path
 
 
 def test_warnings_of_mnist_digits_are_rare(net, mnist_test):
-    assert sum(bool(warnings_of(net, image)) for image in mnist_test.images[:100]) <= 5
+    assert sum(bool(read_digit(net, image)[1]) for image in mnist_test.images[:100]) <= 5
 
 
 def test_command_prints_warnings(net, capsys, monkeypatch, tmp_path):
@@ -76,6 +76,6 @@ def test_command_prints_warnings(net, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["reader", str(two), str(samples.FOLDER / "tablet.png")])
     assert command.main() == 0
     with_warning, without = capsys.readouterr().out.splitlines()
-    assert all(f"; warning: {warning}" in with_warning for warning in warnings_of(net, two))
+    assert all(f"; warning: {warning}" in with_warning for warning in read_digit(net, two)[1])
     assert "side by side" in with_warning
     assert without.endswith("%")

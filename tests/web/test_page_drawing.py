@@ -27,7 +27,7 @@ from on_page import (
 )
 
 from experiments.synthetic_photos import STROKES, smooth
-from reader import predict
+from reader import read_digit
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.mnist_format import to_mnist_format
@@ -63,7 +63,7 @@ def test_digits_are_classified_as_by_predict(open_page, net):
         assert (ours.int() - theirs).abs().max() <= 1  # a value halfway between two bytes may be rounded either way
         probabilities = [float(line[1:].replace("%", "")) for line in open_page.execute_script(bars)]
         # Shown with one decimal; a byte rounded the other way has about as much effect.
-        np.testing.assert_allclose(probabilities, 100 * predict(net, ink).numpy(), atol=0.2)
+        np.testing.assert_allclose(probabilities, 100 * read_digit(net, ink)[0].numpy(), atol=0.2)
 
 
 def test_network_input_depends_on_neither_size_nor_position(open_page):

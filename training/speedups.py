@@ -10,7 +10,7 @@ On a CUDA GPU:
 - `batchnorm_channels_last`: compute BatchNorm layers of many values with PyTorch's own kernel
 - `cuda_graph`: capture the whole step once and replay it, one launch instead of hundreds
 
-experiments/speedups.py measures what each is worth.
+experiments/speed.py measures what each is worth.
 """
 
 import contextlib

@@ -41,13 +41,6 @@ def test_the_constant_rate_of_the_buildup_is_the_best_of_its_file():
     assert buildup.best_rate(timing.read(buildup.RATES_CSV)) == 0.05
 
 
-def test_the_time_to_accuracy_is_of_whole_pairs():
-    rows = timing.read(RESULTS / "time_to_accuracy.csv")
-    assert {(row["variant"], row["seed"]) for row in rows} == {
-        (v, str(s)) for v in ("ours", "baseline") for s in range(3)
-    }
-
-
 def test_mistakes_are_those_of_the_saved_weights(mnist):
     """To within rounding: on another processor, an image with two nearly equal logits may change sides."""
     test = mnist[1]

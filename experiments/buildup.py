@@ -1,34 +1,21 @@
 """What is each component of the recipe worth? From plain SGD to the recipe, one change at a time. `make exp-buildup`
 
-The protocol, in README.md, was written before the first run. The constant learning rate is chosen on held-out training
-images (results/buildup_rates.csv); the configurations are trained on all 60,000 and evaluated on the test set
-(results/buildup.csv). One row per epoch, accuracies in percent. `live` columns are of the live weights, the others of
-the EMA weights, so "+ EMA weights" is a second reading of the runs before it. The runs of the recipe are those of
-seeds_xeon.csv: all of them ran on the same Intel Xeon.
+The protocol, in HISTORY.md, was written before the first run. The constant learning rate is chosen on held-out training
+images (buildup_rates.csv); the configurations are trained on all 60,000 and evaluated on the test set (buildup.csv).
+One row per epoch, accuracies in percent. `live` columns are of the live weights, the others of the EMA weights, so
+"+ EMA weights" is a second evaluation of the runs before it. All committed runs are from the same Intel Xeon; those of
+the recipe are in seeds_xeon.csv.
 """
 
 import functools
-import statistics
+import itertools
 
+import pandas as pd
 import torch
 
 import utils
-from experiments import RESULTS, runner, seeds, stats
+from experiments import results, runner, stats
 from training.data import hold_out
-
-CSV = RESULTS / "buildup.csv"
-RATES_CSV = CSV.with_name("buildup_rates.csv")
-RECIPE_CSV = seeds.MACHINES["xeon"][1]
-KEY_COLUMNS = ("configuration", "seed")
-COLUMNS = (
-    *KEY_COLUMNS,
-    *runner.TRAIN_COLUMNS,
-    "test_loss",
-    "test_accuracy",
-    *runner.LIVE_COLUMNS,
-    *runner.MACHINE_COLUMNS,
-)
-RATES_COLUMNS = tuple(name.replace("test_", "validation_") for name in COLUMNS)
 
 RATES = (0.005, 0.015, 0.05)
 TUNING_SEEDS = range(100, 103)  # used for nothing else
@@ -63,6 +50,7 @@ def recipes(rate):
         "scheduled": plain | {"lr": rate},
         "higher": plain | {"lr": 3 * rate},
         "augmented": {"make_optimizers": sgd, "lr": 3 * rate},
+        "recipe": {},
     }
 
 
@@ -71,53 +59,51 @@ def train_at_rate(run):
     training, _ = runner.load_splits()
     splits = hold_out(training)
     recipe = recipes(float(run["configuration"].split()[1]))["constant"]
-    metrics = runner.evaluate_live_weights(splits[1])
-    return runner.history_rows(runner.train(splits, run["seed"], **recipe, extra_metrics=metrics), "validation")
+    history = runner.train(splits, run["seed"], **recipe, extra_metrics=runner.evaluate_live_weights(splits[1]))
+    return runner.as_rows(run, history, "validation")
 
 
 def train_one(run, rate):
     """Train one configuration from one seed; return its rows."""
     splits = runner.load_splits()
     recipe = recipes(rate)[run["configuration"]]
-    metrics = runner.evaluate_live_weights(splits[1])
-    return runner.history_rows(runner.train(splits, run["seed"], **recipe, extra_metrics=metrics), "test")
+    history = runner.train(splits, run["seed"], **recipe, extra_metrics=runner.evaluate_live_weights(splits[1]))
+    return runner.as_rows(run, history)
 
 
 def best_rate(rows):
     """Return the one of `RATES` whose live weights have the highest mean accuracy over epochs 10 to 15."""
-
-    def mean(rate):
-        return statistics.mean(runner.by_seed(rows, "live", "accuracy", configuration=f"constant {rate}").values())
-
-    return max(RATES, key=mean)
+    return max(RATES, key=lambda r: runner.by_seed(rows, "live_accuracy", configuration=f"constant {r}").mean())
 
 
-def values(rows, recipe, metric):
-    """Return `metric` of every configuration from `rows` and the recipe's runs: configuration → seed → value."""
-    rows = rows + [row | {"configuration": "recipe"} for row in recipe if int(row["seed"]) in SEEDS]
+def read():
+    """Return the rows of all committed runs."""
+    recipe = results.read("seeds_xeon").query("seed in @SEEDS").assign(configuration="recipe")
+    return pd.concat([results.read("buildup"), recipe])
+
+
+def values(rows, metric):
+    """Return `metric`, "accuracy" or "loss", of every configuration: name → Series by seed (see `runner.by_seed`)."""
     return {
-        name: runner.by_seed(rows, weights, metric, configuration=runs)
+        name: runner.by_seed(rows, f"{weights}_{metric}", configuration=runs)
         for name, (runs, weights) in CONFIGURATIONS.items()
     }
 
 
-def comparisons(rows, recipe):
+def comparisons(rows):
     """Return how each configuration differs from the one before: metric → configuration → `Estimate`, simultaneous."""
     level = stats.bonferroni_level(2 * (len(CONFIGURATIONS) - 1))
-    found = {}
-    for metric in ("accuracy", "loss"):
-        own = values(rows, recipe, metric)
-        pairs = zip(list(own)[1:], own.values(), strict=False)
-        found[metric] = {name: stats.compare(own[name], before, level) for name, before in pairs}
+    found = {"accuracy": {}, "loss": {}}
+    for metric, differences in found.items():
+        by_name = values(rows, metric)
+        for before, name in itertools.pairwise(CONFIGURATIONS):
+            differences[name] = stats.compare(by_name[name], by_name[before], level)
     return found
 
 
-def read():
-    return runner.read(CSV), runner.read(RECIPE_CSV)
-
-
 def table():
-    return stats.table(comparisons(*read()))
+    """Return the comparisons as a Markdown table."""
+    return stats.difference_table(**comparisons(read()))
 
 
 def ends():
@@ -125,9 +111,9 @@ def ends():
 
     The others are all components except the schedule, together.
     """
-    own = list(values(*read(), "accuracy").values())
-    first, last = (f"{stats.fixed(statistics.mean(found.values()), 2)}%" for found in (own[0], own[-1]))
-    return {"first": first, "last": last, "others": stats.compare(own[-1], own[1]).format(3)}
+    first, scheduled, *_, last = values(read(), "accuracy").values()
+    means = {name: f"{stats.fixed(runs.mean(), 2)}%" for name, runs in (("first", first), ("last", last))}
+    return means | {"others": stats.compare(last, scheduled).format(3)}
 
 
 def plot(found):
@@ -142,14 +128,16 @@ def plot(found):
 
 def main():
     options = runner.parser("Go from plain SGD to the recipe, one change at a time.").parse_args()
-    run_all = functools.partial(runner.run_all, key_columns=KEY_COLUMNS, jobs=options.jobs, backend=options.backend)
     tuning = [{"configuration": f"constant {rate}", "seed": seed} for seed in TUNING_SEEDS for rate in RATES]
-    rate = best_rate(run_all(RATES_CSV, RATES_COLUMNS, runs=tuning, train_one=train_at_rate))
+    path = results.path_for("buildup_rates", options.update)
+    rate = best_rate(runner.run_all(path, tuning, train_at_rate, options))
     print(f"best constant rate: {rate}")
     runs = [{"configuration": name, "seed": seed} for seed in SEEDS for name in recipes(rate)]
-    run_all(CSV, COLUMNS, runs=runs, train_one=functools.partial(train_one, rate=rate))
-    print(table())
-    plot(comparisons(*read())).savefig(CSV.with_suffix(".png"))
+    path = results.path_for("buildup", options.update)
+    rows = runner.run_all(path, runs, functools.partial(train_one, rate=rate), options)
+    found = comparisons(rows)
+    print(stats.difference_table(**found))
+    plot(found).savefig(path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

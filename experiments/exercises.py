@@ -1,20 +1,15 @@
 """The answers to the notebook's exercises. `make exp-exercises`
 
-Each variant changes one thing in a schedule of 6 epochs, from ten seeds. results/exercises.csv has one row per epoch,
+Each variant changes one thing in a schedule of 6 epochs, from ten seeds. One row per epoch goes to exercises.csv,
 accuracies in percent; nothing is chosen by it.
 """
-
-import statistics
 
 from torch import nn
 
 import utils
-from experiments import RESULTS, runner, stats
+from experiments import results, runner, stats
 from model import Net, block, conv1x1, conv3x3, depthwise3x3
 
-CSV = RESULTS / "exercises.csv"
-KEY_COLUMNS = ("variant", "seed")
-COLUMNS = (*KEY_COLUMNS, *runner.TRAIN_COLUMNS, "test_loss", "test_accuracy", *runner.MACHINE_COLUMNS)
 EPOCHS, SEEDS = 6, range(10)
 
 
@@ -49,7 +44,12 @@ VARIANTS = {
 def train_one(run):
     """Train one variant from one seed; return its rows."""
     history = runner.train(runner.load_splits(), run["seed"], epochs=EPOCHS, **VARIANTS[run["variant"]])
-    return runner.history_rows(history, "test")
+    return runner.as_rows(run, history)
+
+
+def accuracies(rows):
+    """Return the test accuracies after the last epoch, in percent: a Series by variant and seed."""
+    return rows[rows["epoch"] == EPOCHS].set_index(["variant", "seed"])["test_accuracy"].sort_index()
 
 
 def answers():
@@ -57,27 +57,21 @@ def answers():
 
     `two_seeds` has the accuracies of the recipe's first two seeds, and `parameters` those of `half_net`.
     """
-    found = {}
-    for row in runner.read(CSV):
-        if int(row["epoch"]) == EPOCHS:
-            found.setdefault(row["variant"], {})[int(row["seed"])] = float(row["test_accuracy"])
+    runs = accuracies(results.read("exercises"))
     texts = {
-        variant.replace(" ", "_"): (
-            f"{stats.fixed(statistics.mean(own.values()), 2)}% ({min(own.values()):.2f} to {max(own.values()):.2f})"
-        )
-        for variant, own in found.items()
+        variant.replace(" ", "_"): f"{stats.fixed(own.mean(), 2)}% ({own.min():.2f} to {own.max():.2f})"
+        for variant, own in runs.groupby("variant")
     }
-    texts["two_seeds"] = " and ".join(f"{found['the recipe'][seed]:.2f}%" for seed in (0, 1))
+    texts["two_seeds"] = " and ".join(f"{runs['the recipe', seed]:.2f}%" for seed in (0, 1))
     return texts | {"parameters": f"{sum(p.numel() for p in half_net().parameters()):,}"}
 
 
 def main():
     options = runner.parser("Train what the notebook's exercises suggest.").parse_args()
     runs = [{"variant": variant, "seed": seed} for seed in SEEDS for variant in VARIANTS]
-    runner.run_all(
-        options.csv or CSV, COLUMNS, KEY_COLUMNS, runs, train_one, options.jobs, options.backend, epochs=EPOCHS
-    )
-    print(*answers().items(), sep="\n")
+    path = results.path_for("exercises", options.update)
+    rows = runner.run_all(path, runs, train_one, options, epochs=EPOCHS)
+    print(accuracies(rows).groupby("variant").describe())
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
 """Do other small networks do as well under the same recipe? `make exp-other_networks`
 
 Five networks of other authors, each with its own kind of blocks, trained by `utils.fit` with its defaults, on any
-device. Their authors' dropout is left out, as in our recipe. results/other_networks_cpu.csv and _cuda.csv have one row
-per epoch, accuracies in percent; results/other_networks.png shows the GPU's runs and ours on the same GPU.
+device. Dropout is disabled, as in our recipe. One row per epoch goes to other_networks_cpu.csv or
+_cuda.csv, accuracies in percent; other_networks.png shows the GPU's runs and ours on the same GPU.
 """
 
 from typing import NamedTuple
 
+import pandas as pd
 from torch import nn
 
 import plots
 import utils
-from experiments import RESULTS, runner, seeds, stats
+from experiments import results, runner, seeds, stats
 
-KEY_COLUMNS = ("parameters", "seed")
-COLUMNS = (*KEY_COLUMNS, "epoch", "test_accuracy", "device", "torch")
 OURS = 6456
 SEEDS = 12
 
@@ -114,49 +113,35 @@ NETWORKS = {
 ASSIGNMENT = 99.45  # ours as its author trained it: the best epoch, the seventh, of the assignment's log
 
 
-def csv_of(kind):
-    """Return the file for runs on a kind of device: "cpu", "cuda"."""
-    return RESULTS / f"other_networks_{kind}.csv"
-
-
 def train_one(run):
     """Train one network from one seed; return its rows."""
-    make = NETWORKS[run["parameters"]].make
-    history = runner.train(runner.load_splits(), run["seed"], make_model=make)
-    rows = runner.history_rows(history, "test")
-    return [{name: row[name] for name in COLUMNS if name not in KEY_COLUMNS} for row in rows]
+    history = runner.train(runner.load_splits(), run["seed"], make_model=NETWORKS[run["parameters"]].make)
+    return runner.as_rows(run, history)
 
 
-def accuracies(kind):
-    """Return number of parameters → seed → test accuracy after epoch 15, in percent, on any CPU or on the H100."""
-    rows, found = seeds.machine_rows("h100", csv_of(kind)) if kind == "cuda" else runner.read(csv_of(kind)), {}
-    for row in rows:
-        if int(row["epoch"]) == runner.EPOCHS:
-            found.setdefault(int(row["parameters"]), {})[int(row["seed"])] = float(row["test_accuracy"])
-    return dict(sorted(found.items()))
+def accuracies(rows):
+    """Return the test accuracies after epoch 15, in percent: a Series by number of parameters and seed."""
+    return rows[rows["epoch"] == runner.EPOCHS].set_index(["parameters", "seed"])["test_accuracy"].sort_index()
 
 
 def with_ours():
     """Return `accuracies` on the GPU, with those of our network on the same GPU."""
-    ours = {seed: run[-1] for seed, run in seeds.machine_runs("h100").items()}
-    return dict(sorted((accuracies("cuda") | {OURS: ours}).items()))
+    ours = seeds.machine_rows("h100").assign(parameters=OURS)
+    return accuracies(pd.concat([seeds.machine_rows("h100", "other_networks_cuda"), ours]))
 
 
 def table():
     """Return one row per network: parameters, seeds, mean with its interval, worst seed, its author's figure."""
-    lines = [
-        "| parameters | seeds | mean after epoch 15 (95% interval) | worst seed | its author's figure, from one run |",
-        "|---|---|---|---|---|",
-    ]
-    for parameters, own in with_ours().items():
-        found = stats.t_interval(list(own.values()))
+    rows = []
+    for parameters, runs in with_ours().groupby("parameters"):
         if parameters == OURS:
             name, author = "**6,456**, this repository", f"{ASSIGNMENT:.2f}%, epoch 7, the best"
         else:
             network = NETWORKS[parameters]
             name, author = f"[{parameters:,}]({network.source})", f"{network.accuracy:.2f}%, {network.reached}"
-        lines.append(f"| {name} | {len(own)} | {found.percent()} | {min(own.values()):.2f}% | {author} |")
-    return "\n".join(lines)
+        rows.append((name, len(runs), stats.t_interval(runs).percent(), f"{runs.min():.2f}%", author))
+    mean, author = "mean after epoch 15 (95% interval)", "its author's figure, from one run"
+    return stats.markdown(("parameters", "seeds", mean, "worst seed", author), rows)
 
 
 def differences():
@@ -164,41 +149,33 @@ def differences():
 
     For the networks of 6,000 parameters or more, whose intervals are simultaneous at 95%.
     """
-    found = with_ours()
+    runs = with_ours()
     large = [parameters for parameters in NETWORKS if parameters > 6000]
     level = stats.bonferroni_level(len(large))
-    ours = list(found[OURS].values())
-    return {str(n): stats.compare_means(list(found[n].values()), ours, level).format(3) for n in large}
+    return {str(n): stats.compare_means(runs[n], runs[OURS], level).format(3) for n in large}
 
 
 def check():
     """Return the mean difference of the runs on a CPU from the same seeds on the GPU, with its interval, as text."""
-    cpu, gpu = (
-        {(n, seed): accuracy for n, own in accuracies(kind).items() for seed, accuracy in own.items()}
-        for kind in ("cpu", "cuda")
-    )
-    return stats.compare(cpu, gpu).format(3)
+    return stats.compare(accuracies(results.read("other_networks_cpu")), with_ours()).format(3)
 
 
 def check_table():
     """Return the runs on a CPU beside the same seeds on the GPU."""
-    lines = ["| parameters | seed | epoch 15 on a CPU | epoch 15 on the GPU |", "|---|---|---|---|"]
-    gpu = accuracies("cuda")
-    for parameters, own in accuracies("cpu").items():
-        for seed in sorted(own.keys() & gpu[parameters].keys()):
-            lines.append(f"| {parameters:,} | {seed} | {own[seed]:.2f}% | {gpu[parameters][seed]:.2f}% |")
-    return "\n".join(lines)
+    cpu = accuracies(results.read("other_networks_cpu"))
+    both = pd.DataFrame({"cpu": cpu, "gpu": with_ours()}).dropna()
+    rows = [(f"{n:,}", seed, f"{row.cpu:.2f}%", f"{row.gpu:.2f}%") for (n, seed), row in both.iterrows()]
+    return stats.markdown(("parameters", "seed", "epoch 15 on a CPU", "epoch 15 on the GPU"), rows)
 
 
 @plots.own_style
-def plot(found):
+def plot(runs):
     """Return a figure of `with_ours`: every seed a dot, means with intervals, and each author's figure, hollow."""
     figure, axes = plots.new_figure(height=4.4)
-    for number, (parameters, own) in enumerate(found.items()):
-        ours, values = parameters == OURS, sorted(own.values())
-        colour, estimate = plots.ORANGE if ours else plots.BLUE, stats.t_interval(values)
-        dots = seeds.spread_out(values, parameters, 240 if ours else 120)
-        axes.scatter(dots, values, s=14, color=colour, alpha=0.45, linewidth=0)
+    for number, (parameters, own) in enumerate(runs.groupby("parameters")):
+        ours, estimate = parameters == OURS, stats.t_interval(own)
+        dots = seeds.spread_out(len(own), parameters, 240 if ours else 120)
+        axes.scatter(dots, own.sort_values(), s=14, color=plots.ORANGE if ours else plots.BLUE, alpha=0.45, linewidth=0)
         lengths = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
         label = "mean, 95% interval" if number == 0 else None
         axes.errorbar(parameters, estimate.mean, lengths, fmt="_", color="black", markersize=16, capsize=5, label=label)
@@ -209,7 +186,7 @@ def plot(found):
     axes.scatter([], [], s=20, color=plots.ORANGE, label="one seed, this repository")
     seeds.mark_target(axes)
     axes.set(xlabel="parameters", ylabel="test accuracy after epoch 15 (%)", xlim=(3000, 10800))
-    names = {n: f"\n{n:,}\n(this repository)" if n == OURS else f"{n:,}" for n in found}
+    names = {n: f"\n{n:,}\n(this repository)" if n == OURS else f"{n:,}" for n in runs.index.unique("parameters")}
     axes.set_xticks(list(names), list(names.values()))
     axes.legend(loc="lower right", fontsize=8)
     return figure
@@ -220,10 +197,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"seeds 0 to N-1 (default: {SEEDS})")
     options = parser.parse_args()
     runs = [{"parameters": n, "seed": seed} for seed in range(options.seeds) for n in NETWORKS]
-    path = csv_of(utils.pick_device().type)
-    runner.run_all(path, COLUMNS, KEY_COLUMNS, runs, train_one, options.jobs, options.backend)
-    print(check_table() if utils.pick_device().type == "cpu" else table())
-    plot(with_ours()).savefig(RESULTS / "other_networks.png")
+    path = results.path_for(f"other_networks_{utils.pick_device().type}", options.update)
+    rows = runner.run_all(path, runs, train_one, options)
+    print(accuracies(rows).groupby("parameters").describe())
+    if options.update:
+        plot(with_ours()).savefig(results.RESULTS / "other_networks.png")
 
 
 if __name__ == "__main__":

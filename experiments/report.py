@@ -16,7 +16,7 @@ import importlib
 import json
 import re
 
-from experiments import ROOT
+from experiments.results import ROOT
 
 TEXTS = (
     "README.md",
@@ -42,7 +42,7 @@ REGIONS = {
     "headline": lazily("seeds.headline"),
     "seeds": lazily("seeds.machines_table"),
     "targets": lazily("seeds.targets_table"),
-    "untouched_mean": lazily("seeds.untouched_mean"),
+    "untouched_mean": lazily("seeds.new_seeds_mean"),
     "schedules": lazily("schedule_length.table"),
     "recommended_epochs": lazily("schedule_length.recommended"),
     "other_networks": lazily("other_networks.table"),
@@ -75,7 +75,7 @@ REGIONS = {
     "h100_epochs": lazily("schedule_length.estimates", "h100"),
     "network_minus_ours": lazily("other_networks.differences"),
     "buildup_mean": lazily("buildup.ends"),
-    "labels": lazily("calibration.label_errors"),
+    "labels": lazily("label_errors.counts"),
     "exercises": lazily("exercises.answers"),
     "h100_seconds": lazily("speed.run_seconds", H100),
     "epyc_speed": lazily("speed.figures", EPYC),

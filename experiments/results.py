@@ -26,8 +26,8 @@ def read(name):
 
 
 def read_csv(path):
-    """Return the CSV file `path` as a DataFrame. Numbers are the floats nearest to their text; empty cells are NaN."""
-    return pd.read_csv(path, float_precision="round_trip")
+    """Return the CSV file `path` as a DataFrame."""
+    return pd.read_csv(path)
 
 
 def path_for(name, update):

@@ -1,119 +1,103 @@
 """Is 99.4% luck? Train the recipe once from every seed and report every run. `make exp-seeds`
 
 A run is `utils.fit` with its defaults: all 60,000 training images, 15 epochs, the full test set after every epoch with
-the EMA weights. No run or epoch is selected. results/seeds.csv has one row per epoch, accuracies in percent; runs on
-another kind of device go to a file of their own, such as seeds_cuda.csv. results/seeds.png shows all runs.
+the EMA weights. No run or epoch is selected. One row per epoch, accuracies in percent, goes to build/seeds.csv, or
+build/seeds_cuda.csv on a GPU; the weights go to a folder of the same name. seeds.png shows all committed runs.
 """
 
 import functools
 import itertools
 import math
-import statistics
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
 
 import plots
 import utils
-from experiments import RESULTS, runner, stats
+from experiments import results, runner, stats
 
-CSV = RESULTS / "seeds.csv"
-KEY_COLUMNS = ("seed",)
-COLUMNS = (*KEY_COLUMNS, *runner.TRAIN_COLUMNS, "test_loss", "test_accuracy", "wrong", *runner.MACHINE_COLUMNS)
-
-# The committed runs: machine → its name, its file, and a word that `device` has there. PyTorch 2.14.1 on the CPUs,
+# The committed runs: machine → its name, its file, and a substring of the column `device`. PyTorch 2.14.1 on the CPUs,
 # 2.11.0 on the GPU.
 MACHINES = {
-    "epyc": ("2 cores of an AMD EPYC", CSV, "EPYC"),
-    "xeon": ("2 cores of an Intel Xeon", CSV.with_name("seeds_xeon.csv"), "Xeon"),
-    "h100": ("NVIDIA H100", CSV.with_name("seeds_cuda.csv"), "H100"),
+    "epyc": ("2 cores of an AMD EPYC", "seeds", "EPYC"),
+    "xeon": ("2 cores of an Intel Xeon", "seeds_xeon", "Xeon"),
+    "h100": ("NVIDIA H100", "seeds_cuda", "H100"),
 }
 TARGET = 100 * utils.TARGET_ACCURACY
 
 
-def csv_of(device):
-    """Return the file for runs on `device`: CPU and GPU are not mixed."""
-    return CSV if device.type == "cpu" else CSV.with_name(f"{CSV.stem}_{device.type}.csv")
-
-
 def train_one(run, folder, epochs=runner.EPOCHS):
-    """Train from one seed; return its rows, and save the weights as `folder`/SEED.pt."""
+    """Train from one seed; return its rows, and save the weights as `folder`/SEED.pt.
+
+    The column `wrong` has the indices of the misclassified test images, separated by spaces.
+    """
     train, test = runner.load_splits()
 
     def wrong(state):
-        """Return the indices of the misclassified test images, as text, and save the weights."""
         model = state.ema_model
         utils.save_weights(model, folder / f"{run['seed']}.pt")
         predicted = utils.compute_logits(model, test.images.to(state.train.images.device)).argmax(dim=1).cpu()
         return {"wrong": " ".join(str(i) for i in (predicted != test.labels).nonzero()[:, 0].tolist())}
 
-    return runner.history_rows(runner.train((train, test), run["seed"], epochs=epochs, extra_metrics=wrong), "test")
+    return runner.as_rows(run, runner.train((train, test), run["seed"], epochs=epochs, extra_metrics=wrong))
 
 
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
-def accuracies(rows):
-    """Return seed → its test accuracies in percent, one per epoch."""
-    runs = {}
-    for row in rows:
-        runs.setdefault(int(row["seed"]), []).append(float(row["test_accuracy"]))
-    return dict(sorted(runs.items()))
-
-
-def machine_rows(machine, path=None):
-    """Return the rows of one of `MACHINES` in its file, or in the file `path`.
+def machine_rows(machine, name=None):
+    """Return the rows of one of `MACHINES` in its result file, or in the file `name`.
 
     Rows in which `device` names another machine are left out. The oldest rows say only "cpu" or "cuda".
     """
-    _, own_file, word = MACHINES[machine]
-    return [row for row in runner.read(path or own_file) if row["device"] in ("cpu", "cuda") or word in row["device"]]
+    _, default, word = MACHINES[machine]
+    rows = results.read(name or default)
+    return rows[rows["device"].isin(["cpu", "cuda"]) | rows["device"].str.contains(word)]
 
 
-def machine_runs(machine, path=None):
+def accuracies(rows, column="test_accuracy"):
+    """Return accuracies in percent, one row per seed, one column per epoch."""
+    return rows.pivot(index="seed", columns="epoch", values=column)
+
+
+def machine_runs(machine, name=None):
     """Return `accuracies` of `machine_rows`."""
-    return accuracies(machine_rows(machine, path))
+    return accuracies(machine_rows(machine, name))
 
 
-def percentages(low, high):
-    """Return the ends of an interval of a probability as text: "91.2% to 98.5%"."""
+def count_interval(count, n):
+    """Return the Clopper–Pearson 95% interval of a probability, given `count` successes in `n` trials, as text."""
+    low, high = binomtest(count, n).proportion_ci()
     return f"{stats.fixed(100 * low, 1)}% to {stats.fixed(100 * high, 1)}%"
 
 
-def summarise(runs):
-    """Return the figures of `accuracies`, two runs or more, as strings: name → text. Intervals are 95% intervals.
+def summarize(runs):
+    """Return figures of `accuracies`, two runs or more, as text. Intervals are 95% intervals.
 
-    "Above" means strictly above 99.40%. `interval` is that of the mean, `above_interval` that of the probability to be
-    above (Clopper and Pearson). `told_apart` is the difference that two single runs must exceed.
+    "Above" means strictly above 99.40%. `told_apart` is the difference that two single runs must exceed.
     """
-    n, values = len(runs), list(runs.values())
+    n = len(runs)
     figures = {"seeds": f"{n}"}
     for epoch in (10, 15):
-        reached = [run[epoch - 1] for run in values]
-        mean, deviation, above = stats.t_interval(reached), statistics.stdev(reached), sum(a > TARGET for a in reached)
+        reached = runs[epoch]
+        mean, above = stats.t_interval(reached), int((reached > TARGET).sum())
         figures |= {
             f"mean_{epoch}": f"{stats.fixed(mean.mean, 3)}%",
             f"interval_{epoch}": f"{stats.fixed(mean.low, 3)} to {stats.fixed(mean.high, 3)}",
-            f"deviation_{epoch}": f"{deviation:.3f}",
-            f"told_apart_{epoch}": f"{1.96 * math.sqrt(2) * deviation:.2f}",
-            f"worst_{epoch}": f"{min(reached):.2f}%",
-            f"best_{epoch}": f"{max(reached):.2f}%",
+            f"told_apart_{epoch}": f"{1.96 * math.sqrt(2) * reached.std():.2f}",
+            f"worst_{epoch}": f"{reached.min():.2f}%",
             f"above_{epoch}": f"{above} of {n}",
-            f"above_interval_{epoch}": percentages(*stats.count_interval(above, n)),
+            f"above_interval_{epoch}": count_interval(above, n),
         }
-    firsts = [next((epoch for epoch, a in enumerate(run, 1) if a > TARGET), math.inf) for run in values]
-    latest, within = f"{max(firsts):g}".replace("inf", "never"), sum(first <= 10 for first in firsts)
-    return figures | {
-        "always_above": f"{sum(min(run[9:15]) > TARGET for run in values)} of {n}",
-        "always_at": f"{sum(min(run[9:15]) >= TARGET for run in values)} of {n}",
-        "within_10": f"{within} of {n}",
-        "within_10_interval": percentages(*stats.count_interval(within, n)),
-        "first_median": f"{statistics.median(firsts):g}",
-        "first_latest": latest,
-    }
+    within = int((runs.loc[:, :10].max(axis=1) > TARGET).sum())
+    return figures | {"within_10": f"{within} of {n}", "within_10_interval": count_interval(within, n)}
 
 
 @functools.cache
 def machine_summary(machine):
-    """Return `summarise` for one of `MACHINES`."""
-    return summarise(machine_runs(machine))
+    """Return `summarize` for one of `MACHINES`."""
+    return summarize(machine_runs(machine))
 
 
 def headline():
@@ -130,113 +114,105 @@ def headline():
 
 def machines_table():
     """Return the table with one row per machine."""
-    lines = [
-        "| machine | seeds | mean after epoch 10 (95% interval) | above 99.40% | worst "
-        "| mean after epoch 15 (95% interval) | above 99.40% | worst |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for machine, (name, *_) in MACHINES.items():
-        own = machine_summary(machine)
-        cells = (
-            f"{own[f'mean_{e}']} ({own[f'interval_{e}']}) | {own[f'above_{e}']} | {own[f'worst_{e}']}" for e in (10, 15)
-        )
-        lines.append(f"| {name} | {own['seeds']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        figures, row = machine_summary(machine), [name, machine_summary(machine)["seeds"]]
+        for epoch in (10, 15):
+            row += [f"{figures[f'mean_{epoch}']} ({figures[f'interval_{epoch}']})"]
+            row += [figures[f"above_{epoch}"], figures[f"worst_{epoch}"]]
+        rows.append(row)
+    means = [f"mean after epoch {epoch} (95% interval)" for epoch in (10, 15)]
+    counts = ["above 99.40%", "worst"]
+    return stats.markdown(["machine", "seeds", means[0], *counts, means[1], *counts], rows)
 
 
 def targets_table():
     """Return the table of the four targets that were set before the runs of seeds.csv, and what they reached."""
-    runs, own = list(machine_runs("epyc").values()), machine_summary("epyc")
-    mean, worst, n = stats.t_interval([run[9] for run in runs]), min(run[14] for run in runs), len(runs)
-    within = sum(max(run[:10]) >= TARGET for run in runs)
-    lowest = [min(run[9:15]) for run in runs]
-    always, always_above = sum(a >= TARGET for a in lowest), sum(a > TARGET for a in lowest)
-    verdicts = ("missed", "met")
+    runs, figures = machine_runs("epyc"), machine_summary("epyc")
+    n, mean = len(runs), stats.t_interval(runs[10])
+    within = int((runs.loc[:, :10].max(axis=1) >= TARGET).sum())
+    always, always_above = (int((runs.loc[:, 10:].min(axis=1) >= low).sum()) for low in (TARGET, TARGET + 0.001))
+
+    def verdict(met):
+        return "met" if met else "missed"
+
     rows = (
         (
             "the mean after epoch 10 is 99.50% or more",
-            f"{own['mean_10']} ({own['interval_10']})",
-            "undecided" if mean.low < 99.5 < mean.high else verdicts[mean.mean >= 99.5],
+            f"{figures['mean_10']} ({figures['interval_10']})",
+            "undecided" if mean.low < 99.5 < mean.high else verdict(mean.mean >= 99.5),
         ),
-        ("the worst seed after epoch 15 is at 99.40% or more", own["worst_15"], verdicts[worst >= TARGET]),
+        (
+            "the worst seed after epoch 15 is at 99.40% or more",
+            figures["worst_15"],
+            verdict(runs[15].min() >= TARGET),
+        ),
         (
             "every seed is at 99.40% or more at least once within 10 epochs",
-            f"{within} of {n}; strictly above: {own['within_10']}",
-            verdicts[within == n],
+            f"{within} of {n}; strictly above: {figures['within_10']}",
+            verdict(within == n),
         ),
         (
             "95% of the seeds are at 99.40% or more in every epoch from 10 to 15",
-            f"{own['always_at']}; strictly above: {own['always_above']}",
-            f"{verdicts[always >= 0.95 * n]}; strictly, {verdicts[always_above >= 0.95 * n]}",
+            f"{always} of {n}; strictly above: {always_above} of {n}",
+            f"{verdict(always >= 0.95 * n)}; strictly, {verdict(always_above >= 0.95 * n)}",
         ),
     )
-    lines = [f"| {target} | {found} | {verdict} |" for target, found, verdict in rows]
-    return "\n".join([f"| target | {n} seeds on the AMD EPYC | result |", "|---|---|---|", *lines])
+    return stats.markdown(("target", f"{n} seeds on the AMD EPYC", "result"), rows)
 
 
 def first_attempt():
-    """Return `summarise` for the runs with the earlier strength of augmentation (see HISTORY.md)."""
-    return summarise(accuracies(runner.read(RESULTS / "strength_seeds.csv")))
+    """Return `summarize` for the runs with the earlier strength of augmentation (see HISTORY.md)."""
+    return summarize(accuracies(results.read("strength_seeds")))
 
 
-def untouched_mean():
+def new_seeds_mean():
     """Return the mean after epoch 10, with its interval, over the seeds from 10 and from 26, as text.
 
     The choices on held-out images used seeds 0 to 9, and the first attempt on the test set seeds 0 to 25.
     """
     runs = machine_runs("epyc")
-    return {str(n): stats.t_interval([run[9] for seed, run in runs.items() if seed >= n]).percent() for n in (10, 26)}
+    return {str(first): stats.t_interval(runs.loc[first:, 10]).percent() for first in (10, 26)}
 
 
 def held_out():
-    """Return `summarise` for the recipe trained on 50,000 of the training images, on the other 10,000."""
-    rows = [row for row in runner.read(RESULTS / "strength.csv") if row["line"] == "strength 0.5"]
-    return summarise(accuracies([row | {"test_accuracy": row["validation_accuracy"]} for row in rows]))
-
-
-def differences(rows, others):
-    """Return the `Estimate`s of `rows` minus `others`, paired by seed: "accuracy" in percentage points, and "loss".
-
-    Both are as `runner.by_seed` defines them; the two intervals are simultaneous at 95%.
-    """
-    level = stats.bonferroni_level(2)
-    return {
-        metric: stats.compare(*(runner.by_seed(part, "test", metric) for part in (rows, others)), level)
-        for metric in ("accuracy", "loss")
-    }
+    """Return `summarize` for the recipe trained on 50,000 of the training images, on the other 10,000."""
+    rows = results.read("strength")
+    return summarize(accuracies(rows[rows["line"] == "strength 0.5"], "validation_accuracy"))
 
 
 def machine_difference(machine):
-    """Return how a machine differs from the AMD EPYC over the seeds of both, as strings: name → text.
+    """Return how a machine differs from the AMD EPYC over the seeds of both, as text.
 
+    `accuracy` and `loss` are as `runner.by_seed` defines them, paired by seed; their intervals are simultaneous at 95%.
     `deviation` is the standard deviation of the difference in accuracy with its interval, `deviation_of_seeds` that of
     two different seeds on the EPYC. `unpaired_10` and `unpaired_15` are the differences of all seeds, not paired.
     """
-    rows, others = machine_rows(machine), machine_rows("epyc")
-    found = differences(rows, others)
-    unpaired = {
-        f"unpaired_{epoch}": stats.compare_means(
-            *([run[epoch - 1] for run in accuracies(part).values()] for part in (rows, others))
-        ).format(3)
-        for epoch in (10, 15)
+    rows, base = machine_rows(machine), machine_rows("epyc")
+    paired = {
+        metric: (runner.by_seed(rows, f"test_{metric}"), runner.by_seed(base, f"test_{metric}"))
+        for metric in ("accuracy", "loss")
     }
-    own, base = (runner.by_seed(part, "test", "accuracy") for part in (rows, others))
-    deviation, low, high = stats.deviation_interval([own[seed] - base[seed] for seed in own if seed in base])
-    return {
-        "accuracy": found["accuracy"].format(3),
-        "loss": found["loss"].format(4),
-        "deviation": f"{deviation:.3f} ({low:.3f} to {high:.3f})",
-        "deviation_of_seeds": f"{math.sqrt(2) * statistics.stdev(base.values()):.3f}",
-        **unpaired,
+    accuracy, base_accuracy = paired["accuracy"]
+    deviations = stats.deviation_interval((accuracy - base_accuracy).dropna())
+    level = stats.bonferroni_level(2)
+    figures = {
+        "accuracy": stats.compare(accuracy, base_accuracy, level).format(3),
+        "loss": stats.compare(*paired["loss"], level).format(4),
+        "deviation": "{:.3f} ({:.3f} to {:.3f})".format(*deviations),
+        "deviation_of_seeds": f"{math.sqrt(2) * base_accuracy.std():.3f}",
     }
+    for epoch in (10, 15):
+        figures[f"unpaired_{epoch}"] = stats.compare_means(accuracies(rows)[epoch], accuracies(base)[epoch]).format(3)
+    return figures
 
 
 # --- The figure ------------------------------------------------------------------------------------------------------
 
 
-def spread_out(values, centre=0.0, width=0.3):
-    """Return an x for each of the sorted `values`, around `centre`, so that equal values do not hide each other."""
-    return [centre + width * ((n * 0.618) % 1 - 0.5) for n in range(len(values))]
+def spread_out(n, centre=0.0, width=0.3):
+    """Return `n` places around `centre`, so that equal values do not hide each other."""
+    return centre + width * ((np.arange(n) * 0.618) % 1 - 0.5)
 
 
 def mark_target(axes):
@@ -254,19 +230,17 @@ def plot(runs):
     *panels, spread = axes
     colours = dict(zip(runs, (plots.BLUE, plots.GREY), strict=False))
     for (device, own), curves in zip(runs.items(), panels, strict=True):
-        epochs = range(1, 1 + len(next(iter(own.values()))))
-        means = [statistics.mean(values) for values in zip(*own.values(), strict=True)]
-        for number, run in enumerate(own.values()):
-            label = "one seed" if number == 0 else None
-            curves.plot(epochs, run, color=colours[device], linewidth=0.7, alpha=0.4, label=label)
-        curves.plot(epochs, means, color="black", linewidth=2.5, label="mean")
+        lines = curves.plot(own.columns, own.T, color=colours[device], linewidth=0.7, alpha=0.4)
+        lines[0].set_label("one seed")
+        curves.plot(own.columns, own.mean(), color="black", linewidth=2.5, label="mean")
         mark_target(curves)
-        curves.set(xlabel="epoch", xticks=epochs[::2], ylim=(98.4, 99.7), title=f"{device}: {len(own)} seeds")
+        curves.set(xlabel="epoch", xticks=own.columns[::2], ylim=(98.4, 99.7), title=f"{device}: {len(own)} seeds")
     ticks = {}
     for place, (epoch, device) in enumerate(itertools.product((10, 15), runs)):
-        reached = sorted(run[epoch - 1] for run in runs[device].values())
-        spread.scatter(spread_out(reached, place, 0.5), reached, s=12, color=colours[device], alpha=0.6, linewidth=0)
-        spread.plot([place - 0.35, place + 0.35], [statistics.mean(reached)] * 2, color="black", linewidth=2.5)
+        reached = runs[device][epoch].sort_values()
+        places = spread_out(len(reached), place, 0.5)
+        spread.scatter(places, reached, s=12, color=colours[device], alpha=0.6, linewidth=0)
+        spread.plot([place - 0.35, place + 0.35], [reached.mean()] * 2, color="black", linewidth=2.5)
         ticks[place] = f"{device}\n{epoch}"
     mark_target(spread)
     spread.set(xlabel="device and epoch", xlim=(-0.6, len(ticks) - 0.4), title="after epochs 10 and 15")
@@ -280,21 +254,22 @@ def main():
     parser = runner.parser("Train the recipe from many seeds.")
     parser.add_argument("--seeds", type=int, default=40, metavar="N", help="number of seeds (default: 40)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
-    default = csv_of(utils.pick_device())
-    parser.set_defaults(csv=default)
-    parser.add_argument("--epochs", type=int, default=runner.EPOCHS, help="fewer, for a quick look elsewhere")
+    parser.add_argument("--epochs", type=int, default=runner.EPOCHS, help="of the whole schedule (default: 15)")
     options = parser.parse_args()
     if options.seeds < 2:
         parser.error(f"found --seeds {options.seeds}, expected at least 2: one run has no spread")
-    if options.epochs != runner.EPOCHS and options.csv.resolve() == default:
-        parser.error(f"--epochs {options.epochs} is not the recipe; name another file with --csv")
+    parts = ["seeds" if options.epochs == runner.EPOCHS else f"schedule_{options.epochs}"]
+    parts += [] if utils.pick_device().type == "cpu" else [utils.pick_device().type]
+    path = results.path_for("_".join(parts), options.update)
     runs = [{"seed": options.first + number} for number in range(options.seeds)]
-    train = functools.partial(train_one, folder=options.csv.with_suffix(""), epochs=options.epochs)
-    rows = runner.run_all(options.csv, COLUMNS, KEY_COLUMNS, runs, train, options.jobs, options.backend, options.epochs)
-    if options.epochs == runner.EPOCHS:
-        for name, text in summarise(accuracies(rows)).items():
-            print(f"{name:<20} {text}")
-        plot({"CPU": machine_runs("epyc"), "GPU": machine_runs("h100")}).savefig(CSV.with_suffix(".png"))
+    train = functools.partial(train_one, folder=results.BUILD / path.stem, epochs=options.epochs)
+    rows = runner.run_all(path, runs, train, options, options.epochs)
+    if options.epochs != runner.EPOCHS:
+        return
+    print(pd.Series(summarize(accuracies(rows))).to_string())
+    committed = {"CPU": machine_runs("epyc"), "GPU": machine_runs("h100")}
+    figure = plot(committed if options.update else {utils.pick_device().type.upper(): accuracies(rows)})
+    figure.savefig(results.path_for("seeds", options.update).with_suffix(".png"))
 
 
 if __name__ == "__main__":

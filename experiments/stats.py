@@ -1,21 +1,16 @@
-"""Means, paired differences and counts with their intervals, corrected p-values, and a forest plot.
+"""What scipy and pandas lack: estimates as text, Holm's correction, an exact test, Markdown tables, a forest plot.
 
-Two runs with the same seed start with the same weights and see the images in the same order, so that what the seed does
-to both cancels in their difference. Intervals of means are Student's. Several are made simultaneous by Bonferroni's
-correction, and their p-values are corrected by Holm's method ("A simple sequentially rejective multiple test
-procedure", 1979).
+Two runs with the same seed start with the same weights and see the images in the same order, so they are compared as a
+pair. Intervals of means are Student's.
 """
 
 import math
-import statistics
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 import plots
-
-NO_DIFFERENCE = "no significant difference"
 
 
 def fixed(value, digits, sign=""):
@@ -24,69 +19,52 @@ def fixed(value, digits, sign=""):
 
 
 class Estimate(NamedTuple):
-    """A mean, its interval, the two-sided p-value against zero (not corrected), and how many values it is made of."""
+    """A mean, its interval, and the two-sided p-value against zero, not corrected."""
 
     mean: float
     low: float
     high: float
     p: float
-    n: int
 
     @property
     def excludes_zero(self):
         return self.low > 0 or self.high < 0
 
-    def format(self, digits):
-        """Return the signed mean and, in parentheses, its interval, to `digits` decimals."""
+    def format(self, digits=3):
+        """Return the signed mean and, in parentheses, its interval: "+0.012 (-0.031 to +0.055)"."""
         mean, low, high = (fixed(value, digits, "+") for value in self[:3])
         return f"{mean} ({low} to {high})"
 
     def percent(self):
-        """Return a mean in percent and, in parentheses, its interval."""
+        """Return a mean in percent and, in parentheses, its interval: "99.452% (99.431 to 99.472)"."""
         mean, low, high = (fixed(value, 3) for value in self[:3])
         return f"{mean}% ({low} to {high})"
 
 
 def t_interval(values, level=0.95):
-    """Return the `Estimate` of the mean of `values`, two numbers or more, with its interval at `level`."""
-    mean, freedom = statistics.mean(values), len(values) - 1
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    half = error * float(stats.t.ppf((1 + level) / 2, freedom))
-    p = 2 * stats.t.sf(abs(mean) / error, freedom) if error else float(mean == 0)
-    return Estimate(mean, mean - half, mean + half, float(p), len(values))
+    """Return the `Estimate` of the mean of `values`, two numbers or more."""
+    test = stats.ttest_1samp(values, 0)
+    return Estimate(np.mean(values), *test.confidence_interval(level), test.pvalue)
 
 
 def compare(values, base, level=0.95):
-    """Return the `Estimate` of `values` minus `base`, dictionaries from seed to a number, over the seeds in both."""
-    differences = [values[seed] - base[seed] for seed in sorted(values) if seed in base]
+    """Return the `Estimate` of the mean paired difference `values - base`, Series by seed, over the seeds in both."""
+    differences = (values - base).dropna()
     if len(differences) < 2:
         raise ValueError(f"found {len(differences)} seeds in both; a paired difference needs at least 2")
     return t_interval(differences, level)
 
 
 def compare_means(values, base, level=0.95):
-    """Return the `Estimate` of the mean of `values` minus that of `base`, independent numbers (Welch's t-test).
-
-    Its `n` is the number of `values`.
-    """
-    found = stats.ttest_ind(values, base, equal_var=False)
-    low, high = found.confidence_interval(level)
-    return Estimate(
-        statistics.mean(values) - statistics.mean(base), float(low), float(high), float(found.pvalue), len(values)
-    )
+    """Return the `Estimate` of the mean of `values` minus that of `base`, independent numbers (Welch's t-test)."""
+    test = stats.ttest_ind(values, base, equal_var=False)
+    return Estimate(np.mean(values) - np.mean(base), *test.confidence_interval(level), test.pvalue)
 
 
 def deviation_interval(values, level=0.95):
-    """Return the standard deviation of `values` and its interval (chi-squared)."""
-    deviation, freedom = statistics.stdev(values), len(values) - 1
-    ends = (float(stats.chi2.ppf(q, freedom)) for q in ((1 + level) / 2, (1 - level) / 2))
-    return deviation, *(deviation * math.sqrt(freedom / end) for end in ends)
-
-
-def count_interval(count, n, level=0.95):
-    """Return the interval of a probability of which `count` of `n` trials succeeded (Clopper and Pearson, 1934)."""
-    interval = stats.binomtest(count, n).proportion_ci(level, method="exact")
-    return float(interval.low), float(interval.high)
+    """Return the standard deviation of `values` and its interval (chi-squared), three numbers."""
+    deviation, freedom = np.std(values, ddof=1), len(values) - 1
+    return deviation, *(deviation * np.sqrt(freedom / stats.chi2(freedom).ppf([(1 + level) / 2, (1 - level) / 2])))
 
 
 def poisson_binomial_p(count, probabilities):
@@ -108,56 +86,65 @@ def bonferroni_level(m, level=0.95):
 
 
 def holm(p_values):
-    """Return the list `p_values`, corrected for its length by Holm's method, in the same order."""
-    corrected, worst = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = worst
-    return corrected
+    """Return `p_values` corrected by Holm's method, in the same order.
 
-
-def verdict(accuracy, loss):
-    """Return in words which of two `Estimate`s of differences exclude zero, and on which side."""
-    significant = {name: own for name, own in (("accuracy", accuracy), ("loss", loss)) if own.excludes_zero}
-    return ", ".join(f"{name} {'higher' if own.mean > 0 else 'lower'}" for name, own in significant.items()) or (
-        NO_DIFFERENCE
-    )
-
-
-def table(found):
-    """Return differences, metric → configuration → `Estimate`, as a Markdown table.
-
-    The metrics are "accuracy", in percentage points, and "loss", in nats. The result is decided by the intervals; the
-    p-values are corrected by Holm's method over all of them.
+    Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
-    corrected = iter(holm([own.p for metric in ("accuracy", "loss") for own in found[metric].values()]))
-    p_values = {metric: [next(corrected) for _ in found[metric]] for metric in ("accuracy", "loss")}
-    lines = ["| change | accuracy (interval) | p | loss (interval) | p | result |", "|---|---|---|---|---|---|"]
-    for place, (name, accuracy) in enumerate(found["accuracy"].items()):
-        loss = found["loss"][name]
-        lines.append(
-            f"| {name} | {accuracy.format(3)} | {p_values['accuracy'][place]:.4f} "
-            f"| {loss.format(5)} | {p_values['loss'][place]:.4f} | {verdict(accuracy, loss)} |"
+    order = np.argsort(p_values)
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    corrected[order] = np.maximum.accumulate(np.minimum(1, factors * np.asarray(p_values)[order]))
+    return corrected.tolist()
+
+
+def markdown(columns, rows):
+    """Return a Markdown table of `rows`, each with one text or number per column."""
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (columns, *rows)]
+    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
+
+
+def difference_table(accuracy, loss):
+    """Return differences in `accuracy`, in points, and `loss`, in nats, name → `Estimate`, as a Markdown table.
+
+    The result is decided by the intervals. The p-values are corrected by Holm's method over all of them.
+    """
+    p_values = holm([estimate.p for estimate in [*accuracy.values(), *loss.values()]])
+    rows = []
+    for place, name in enumerate(accuracy):
+        higher_or_lower = [
+            f"{metric} {'higher' if estimate.mean > 0 else 'lower'}"
+            for metric, estimate in (("accuracy", accuracy[name]), ("loss", loss[name]))
+            if estimate.excludes_zero
+        ]
+        rows.append(
+            (
+                name,
+                accuracy[name].format(3),
+                f"{p_values[place]:.4f}",
+                loss[name].format(5),
+                f"{p_values[len(accuracy) + place]:.4f}",
+                ", ".join(higher_or_lower) or "no significant difference",
+            )
         )
-    return "\n".join(lines)
+    return markdown(("change", "accuracy (interval)", "p", "loss (interval)", "p", "result"), rows)
 
 
 @plots.own_style
 def forest_plot(panels):
-    """Return a forest plot with one panel per label in `panels`, label → configuration → `Estimate`.
+    """Return a forest plot with one panel per label in `panels`, label → name → `Estimate`, below each other.
 
     An interval that excludes zero is orange and has a filled mark.
     """
     names = list(next(iter(panels.values())))
     figure, axes = plots.new_figure(1, len(panels), height=1.2 + 0.42 * len(names), sharey=True, squeeze=False)
-    for cell, (label, found) in zip(axes[0], panels.items(), strict=True):
-        for place, own in enumerate(found.values()):
-            colour, fill = (plots.ORANGE, "full") if own.excludes_zero else (plots.BLUE, "none")
-            lengths = [[own.mean - own.low], [own.high - own.mean]]
-            cell.errorbar(own.mean, place, xerr=lengths, fmt="s", color=colour, fillstyle=fill, capsize=4)
-        cell.axvline(0, color="black", linewidth=1)
-        cell.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
-        cell.locator_params(axis="x", nbins=6)
-        cell.grid(axis="x", alpha=0.3)
+    for panel, (label, estimates) in zip(axes[0], panels.items(), strict=True):
+        for place, (mean, low, high, _) in enumerate(estimates.values()):
+            colour, fill = (plots.ORANGE, "full") if low > 0 or high < 0 else (plots.BLUE, "none")
+            lengths = [[mean - low], [high - mean]]
+            panel.errorbar(mean, place, xerr=lengths, fmt="s", color=colour, fillstyle=fill, capsize=4)
+        panel.axvline(0, color="black", linewidth=1)
+        panel.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
+        panel.locator_params(axis="x", nbins=6)
+        panel.grid(axis="x", alpha=0.3)
     axes[0][0].set_ylim(len(names) - 0.5, -0.5)
     return figure

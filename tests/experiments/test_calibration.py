@@ -1,10 +1,11 @@
-"""calibration.py: bins, mistakes, and the raters' votes."""
+"""calibration.py and label_errors.py: bins, mistakes, and the raters' votes."""
 
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest
 
-from experiments import calibration, timing
+from experiments import calibration, label_errors, results
 
 
 def logits_of(probability, predicted):
@@ -16,46 +17,37 @@ def logits_of(probability, predicted):
 def test_bins_count_images_and_correct_answers():
     labels = torch.arange(10).repeat(10)
     predicted = (labels + (torch.arange(100) < 20)) % 10  # 20 of the 100 are wrong
-    *rows, total = calibration.bins(logits_of(0.85, predicted), labels)
-    (full,) = (row for row in rows if row["images"])
-    assert full == {"from": "80", "to": "90", "images": 100, "confidence": "85.0000", "correct": 80, "p_value": ""}
+    rows = calibration.bins(logits_of(0.85, predicted), labels)
+    *_, total = rows.to_dict("records")
     assert (total["images"], total["correct"]) == (100, 80)
-    assert float(total["p_value"]) == pytest.approx(binomtest(20, 100, 0.15).pvalue, abs=0.001)
+    assert total["p_value"] == pytest.approx(binomtest(20, 100, 0.15).pvalue)
+    (full,) = calibration.accuracies(rows).to_dict("records")  # without empty bins
+    assert (full["from"], full["to"], full["images"], full["correct"]) == (80, 90, 100, 80)
+    assert full["confidence"] == pytest.approx(85)
 
 
-def test_accuracy_has_wilsons_interval():
+def test_accuracies_have_wilsons_interval():
     # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I: 81 of 263.
-    middle, low, high = calibration.accuracy({"images": "263", "correct": "81"})
-    assert middle == pytest.approx(100 * 81 / 263)
-    assert (low, high) == (pytest.approx(25.53, abs=0.01), pytest.approx(36.62, abs=0.01))
-
-
-def test_plot_leaves_out_empty_bins():
-    (axes,) = calibration.plot(calibration.bins(logits_of(0.85, torch.arange(10)), torch.arange(10))).axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["80–90\n10"]
+    row = calibration.accuracies(pd.DataFrame({"images": [263, 263], "correct": [81, 81]})).iloc[0]
+    assert (row["low"], row["high"]) == (pytest.approx(25.53, abs=0.01), pytest.approx(36.62, abs=0.01))
 
 
 def test_mistakes_lists_misclassified_images():
-    labels = torch.tensor([3, 5, 7])
-    assert calibration.mistakes(logits_of(0.9, torch.tensor([3, 6, 7])), labels) == [
-        {"test_index": 1, "label": 5, "predicted": 6, "confidence": "90.00"}
-    ]
+    rows = label_errors.mistakes(logits_of(0.9, torch.tensor([3, 6, 7])), torch.tensor([3, 5, 7]))
+    assert rows.to_dict("records") == [{"test_index": 1, "label": 5, "predicted": 6, "confidence": 90.0}]
 
 
 def test_votes_are_of_five_raters_on_labels_of_the_test_set(mnist):
-    rows = [{name: int(value) for name, value in row.items()} for row in timing.read(calibration.VOTES_CSV)]
-    for row in rows:
-        assert row["label"] == mnist[1].labels[row["test_index"]]
-        assert sum(value for name, value in row.items() if name.startswith("votes")) == 5
-    assert calibration.read_votes() == {row["test_index"]: row["votes_for_label"] for row in rows}
-    assert max(calibration.read_votes().values()) < 3
+    votes = results.read("label_votes")
+    assert votes["label"].tolist() == mnist[1].labels[votes["test_index"].tolist()].tolist()
+    assert (votes.filter(like="votes").sum(axis=1) == 5).all()
 
 
-def test_label_errors_leave_out_images_with_doubtful_labels(monkeypatch, tmp_path):
-    monkeypatch.setattr(calibration, "MISTAKES_CSV", tmp_path / "mistakes.csv")
-    timing.write_rows(
-        calibration.MISTAKES_CSV, [{"test_index": i} for i in (*list(calibration.read_votes())[:9], *range(39))]
-    )
-    found = calibration.label_errors()
-    assert (found["mistakes"], found["doubtful"]) == ("48", "9")
-    assert found["accuracy_without"] == "99.61%"  # 39 mistakes in 9,985 images
+def test_accuracy_without_doubtful_labels(monkeypatch):
+    doubtful = results.read("label_votes")["test_index"].tolist()[:9]
+    files = {"mistakes": pd.DataFrame({"test_index": [*doubtful, *range(39)]})}
+    read = results.read
+    monkeypatch.setattr(results, "read", lambda name: files[name] if name in files else read(name))
+    counts = label_errors.counts()
+    assert (counts["mistakes"], counts["doubtful"]) == ("48", "9")
+    assert counts["accuracy_without"] == "99.61%"  # 39 mistakes in 9,985 images

@@ -1,63 +1,82 @@
-"""seeds.py: what is counted over the seeds, and what the figure shows."""
+"""seeds.py and schedule_length.py: what is counted over the seeds, and what is kept of a run."""
 
-import pytest
-import torch
+import pandas as pd
 
-from experiments import seeds
+from experiments import schedule_length, seeds
 
-# Two runs: one above 99.40% from epoch 6 on, the other exactly at 99.40% in epochs 1 and 14.
+# Two runs: one above 99.40% from epoch 6 on, the other exactly at 99.40% in epochs 1 and 14. One never reaches it.
 STEADY = [99.0] * 5 + [99.41] * 4 + [99.50] * 6
 EARLY = [99.40] + [99.0] * 8 + [99.44] * 4 + [99.40, 99.60]
+NEVER = [99.0] * 14 + [99.40]
 
 
-def test_summarise_counts_strictly_above_the_target():
-    found = seeds.summarise({0: STEADY, 1: EARLY})
-    assert (found["seeds"], found["mean_10"], found["worst_10"], found["best_15"]) == (
-        "2",
-        "99.470%",
-        "99.44%",
-        "99.60%",
-    )
-    assert found["deviation_15"] == "0.071"
+def frame(*runs):
+    return pd.DataFrame(runs, columns=range(1, 16), index=range(len(runs)))
+
+
+def test_summarize_counts_strictly_above_the_target():
+    figures = seeds.summarize(frame(STEADY, EARLY))
+    assert (figures["mean_10"], figures["worst_10"], figures["above_10"]) == ("99.470%", "99.44%", "2 of 2")
     # Student's t for one degree of freedom is 12.706, the standard error 0.05.
-    assert found["interval_15"] == "98.915 to 100.185"
-    assert (found["always_above"], found["always_at"]) == ("1 of 2", "2 of 2")
-    assert (found["first_median"], found["first_latest"], found["within_10"]) == ("8", "10", "2 of 2")
+    assert figures["interval_15"] == "98.915 to 100.185"
+    figures = seeds.summarize(frame(STEADY, NEVER))
+    assert (figures["within_10"], figures["above_15"]) == ("1 of 2", "1 of 2")
+    assert figures["above_interval_10"] == "1.3% to 98.7%"  # (0.025 / 2)^(1/1) for 1 of 2: Clopper and Pearson
 
 
-def test_summarise_counts_a_run_that_never_reaches_the_target():
-    found = seeds.summarise({0: [99.0] * 15, 1: [99.5] * 15})
-    assert (found["within_10"], found["first_latest"]) == ("1 of 2", "never")
-    assert (found["above_10"], found["above_interval_10"]) == ("1 of 2", "1.3% to 98.7%")
+def test_targets_say_at_and_strictly_above(monkeypatch):
+    monkeypatch.setattr(seeds, "machine_runs", lambda machine: frame(STEADY, EARLY))
+    seeds.machine_summary.cache_clear()
+    *_, late = seeds.targets_table().splitlines()
+    seeds.machine_summary.cache_clear()
+    assert late.endswith("| 2 of 2; strictly above: 1 of 2 | met; strictly, missed |")
 
 
-def test_differences_pair_by_seed():
-    """Over epochs 10 to 15 and the loss after 15: -0.03 and -0.05 points in the two seeds that both have."""
+def test_recommended_needs_an_interval_above_the_target_on_both_machines(monkeypatch):
+    above, around = pd.Series([99.44, 99.45, 99.46]), pd.Series([99.30, 99.45, 99.60])
+    runs = {"epyc": {4: around, 5: above, 6: above, 8: above}, "h100": {4: above, 5: around, 6: above}}
+    runs = pd.concat({machine: pd.concat(own) for machine, own in runs.items()}, names=["machine", "epochs", "seed"])
+    monkeypatch.setattr(schedule_length, "committed_runs", lambda: runs)
+    assert schedule_length.recommended() == 6
+    assert schedule_length.table().splitlines()[2].startswith("| 4 | AMD EPYC | 3 | 99.450% (")
+
+
+def test_a_schedule_keeps_the_last_epoch_and_the_seconds_of_all(few):
+    (row,) = schedule_length.train_one({"epochs": 2, "seed": 0})
+    assert (row["epochs"], row["seed"]) == ("2", "0")
+    assert float(row["seconds"]) > 0
+
+
+def test_committed_runs_have_fifteen_epochs_from_as_many_seeds_as_the_others():
+    runs = schedule_length.committed_runs()["epyc"]
+    assert set(runs[15].index) == set(runs[10].index)
+    pd.testing.assert_series_equal(runs[15], seeds.machine_runs("epyc").loc[:9, 15], check_names=False)
+
+
+def test_a_machines_rows_leave_out_other_machines(monkeypatch):
+    devices = ["cpu", "cuda", "cpu AMD EPYC 7B13", "cpu Intel(R) Xeon(R) Processor"]
+    monkeypatch.setattr(seeds.results, "read", lambda name: pd.DataFrame({"device": devices}))
+    assert seeds.machine_rows("epyc")["device"].tolist() == devices[:3]
+    assert seeds.machine_rows("xeon")["device"].tolist() == [*devices[:2], devices[3]]
+
+
+def test_machine_difference_pairs_by_seed(monkeypatch):
+    """-0.03 and -0.05 points in the two seeds that both have."""
 
     def rows(runs):
-        return [
-            {"seed": str(seed), "epoch": str(n), "test_accuracy": str(late if n >= 10 else 90), "test_loss": str(loss)}
-            for seed, (late, loss) in runs.items()
-            for n in range(1, 16)
-        ]
+        return pd.DataFrame(
+            [
+                {"seed": seed, "epoch": n, "test_accuracy": late if n >= 10 else 90, "test_loss": loss}
+                for seed, (late, loss) in runs.items()
+                for n in range(1, 16)
+            ]
+        )
 
-    others = rows({2: (99.6, 0.01), 1: (9, 9), 0: (99.5, 0.01)})
-    found = seeds.differences(rows({0: (99.47, 0.02), 2: (99.55, 0.03)}), others)
-    assert [own.mean for own in found.values()] == pytest.approx([-0.04, 0.015])
-    assert [own.n for own in found.values()] == [2, 2]
+    machines = {
+        "xeon": rows({0: (99.47, 0.02), 2: (99.55, 0.03)}),
+        "epyc": rows({2: (99.6, 0.01), 1: (9, 9), 0: (99.5, 0.01)}),
+    }
+    monkeypatch.setattr(seeds, "machine_rows", machines.get)
     # Student's t for one degree of freedom and a level of 97.5% is 25.452, the standard error 0.01.
-    assert found["accuracy"].high == pytest.approx(-0.04 + 0.25452, abs=1e-4)
-
-
-def test_csv_of_separates_cpu_and_gpu():
-    assert seeds.csv_of(torch.device("cpu")) == seeds.CSV
-    assert seeds.csv_of(torch.device("cuda", 0)) == seeds.CSV.with_name("seeds_cuda.csv")
-
-
-def test_plot_shows_every_run_and_the_mean():
-    runs = {0: [99.0 + n / 50 for n in range(15)], 1: [99.1 + n / 50 for n in range(15)]}
-    curves, spread = seeds.plot({"CPU": runs}).axes
-    assert [list(line.get_ydata()) for line in curves.lines[:2]] == list(runs.values())
-    assert list(curves.lines[2].get_ydata()) == pytest.approx([99.05 + n / 50 for n in range(15)])
-    dots = [point for collection in spread.collections for point in collection.get_offsets()[:, 1]]
-    assert dots == pytest.approx([runs[0][9], runs[1][9], runs[0][14], runs[1][14]])
+    assert seeds.machine_difference("xeon")["accuracy"] == "-0.040 (-0.295 to +0.215)"
+    assert seeds.machine_difference("xeon")["loss"].startswith("+0.0150 (")

@@ -9,7 +9,8 @@ import statistics
 
 from experiments import RESULTS, timing
 from web.browser import open_chrome
-from web.build import PAGE, read_check
+from web.build import PAGE
+from web.check import read_check
 
 CSV = RESULTS / "page_timing.csv"
 SCRIPT = """

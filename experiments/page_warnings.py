@@ -171,8 +171,8 @@ def table():
 def limits(chrome, images):
     """Print quantiles of what `MAX_LENGTH`, `MIN_ROUNDNESS` and `MIN_STABILITY` limit for `images`, traced."""
     script = """
-        const [digit] = split(arguments[0]).found.map(classifyDigit), ink = inkInBox(digit.strokes);
-        const inkAt = (degrees) => inkInBox(digit.strokes, degrees);
+        const [digit] = split(arguments[0]).found.map(classifyDigit), ink = inkOf(digit.strokes);
+        const inkAt = (degrees) => inkOf(digit.strokes, degrees);
         const stability = rotationStability(inkAt, digit.answer, digit.confidence);
         return [ink.reduce((a, b) => a + b) / INK / SIDE, roundness(ink), stability];
     """

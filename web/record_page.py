@@ -1,4 +1,4 @@
-"""Record images/draw.gif: digits drawn on the real page in headless Chromium. `python -m web.record_page`
+"""Record images/draw.gif: the page draws its example, in headless Chromium. `python -m web.record_page`
 
 The heading, the buttons, the texts and the later stages are hidden, so that the picture fits README's first screen.
 """
@@ -6,44 +6,41 @@ The heading, the buttons, the texts and the later stages are hidden, so that the
 import io
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
-from experiments.synthetic_photos import STROKES, smooth
 from web.browser import open_chrome
 from web.build import PAGE
 
 GIF = Path(__file__).resolve().parent.parent / "images" / "draw.gif"
-DIGITS = (5, 2)
 WIDTH, HEIGHT, SHOWN = 980, 1000, 0.52  # the browser window, in pixels, and how much smaller the picture is
+MARGIN, PAPER = 12, "#fff"  # the picture is light in GitHub's dark theme, too, so it has an edge of its own
 HIDDEN = "header, #tools, #keys, #sight p, #maps > p, .stage:nth-of-type(n + 3), footer"
 HIDE = f"document.querySelectorAll('{HIDDEN}').forEach((element) => {{ element.style.display = 'none'; }});"
-POINTS_PER_FRAME, FRAME_MS, PAUSE_MS = 10, 100, 1600
+POINTS_PER_FRAME, FRAME_MS, PAUSE_MS = 2, 100, 1600
 
 
-def frames_of(chrome, digit):
-    """Yield a screenshot for every few points of `digit`, drawn stroke after stroke."""
-    strokes = [smooth(stroke).tolist() for stroke in STROKES[digit]]
-    for number, stroke in enumerate(strokes):
-        for end in range(POINTS_PER_FRAME, len(stroke) + POINTS_PER_FRAME, POINTS_PER_FRAME):
-            chrome.execute_script("strokes = arguments[0]; classify();", [*strokes[:number], stroke[:end]])
-            yield Image.open(io.BytesIO(chrome.get_screenshot_as_png())).convert("RGB")
+def record(chrome):
+    """Return screenshots of the page while it draws its example, a list of PIL images."""
+    chrome.set_window_size(WIDTH, HEIGHT)
+    chrome.get(PAGE.as_uri())
+    chrome.execute_script(HIDE)
+    bottom = chrome.execute_script("return document.querySelector('main').getBoundingClientRect().bottom")
+    size, frames = (round(WIDTH * SHOWN), round(bottom * SHOWN)), []
+    total = chrome.execute_script("clear(); return EXAMPLE.length")
+    for points in range(POINTS_PER_FRAME, total + POINTS_PER_FRAME, POINTS_PER_FRAME):
+        chrome.execute_script("drawExample(arguments[0])", points)
+        frame = Image.open(io.BytesIO(chrome.get_screenshot_as_png())).convert("RGB")
+        frame = frame.crop((0, 0, WIDTH, bottom)).resize(size, Image.Resampling.LANCZOS)
+        frames.append(ImageOps.expand(frame, MARGIN, PAPER))
+    return frames
 
 
 def main():
-    frames, durations = [], []
     with open_chrome() as chrome:
-        chrome.set_window_size(WIDTH, HEIGHT)
-        chrome.get(PAGE.as_uri())
-        chrome.execute_script(HIDE)
-        bottom = chrome.execute_script("return document.querySelector('main').getBoundingClientRect().bottom")
-        size = round(WIDTH * SHOWN), round(bottom * SHOWN)
-        for digit in DIGITS:
-            for frame in frames_of(chrome, digit):
-                frames.append(frame.crop((0, 0, WIDTH, bottom)).resize(size, Image.Resampling.LANCZOS))
-                durations.append(FRAME_MS)
-            durations[-1] = PAUSE_MS
+        frames = record(chrome)
     palette = frames[-1].quantize(64)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [*[FRAME_MS] * (len(frames) - 1), PAUSE_MS]
     frames[0].save(GIF, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
     print(f"{GIF.name}: {len(frames)} frames, {GIF.stat().st_size / 1000:.0f} kB")
 

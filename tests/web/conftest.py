@@ -15,10 +15,11 @@ def net():
 
 @pytest.fixture
 def open_page(browser):
-    """The browser with the page opened from disk. Fails if the page logs an error or requests anything else."""
+    """The browser with the page opened and cleared. Fails if the page logs an error or requests anything else."""
     browser.get_log("browser")
     browser.get_log("performance")
     browser.get(build.PAGE.as_uri())
+    browser.execute_script("clear()")
     yield browser
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]

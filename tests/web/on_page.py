@@ -1,11 +1,18 @@
 """Helpers of the page's tests: draw on it, read what it shows, emulate screens and preferences."""
 
-import base64
 import contextlib
+import json
+from pathlib import Path
 
 import numpy as np
 
 EMPTY = "Nothing drawn yet."
+# Two digits of each kind that people wrote with a pen; the file names their source.
+WRITTEN = {
+    int(digit): drawings
+    for digit, drawings in json.loads(Path(__file__).with_name("strokes.json").read_text())["digits"].items()
+}
+STROKES = {digit: drawings[0] for digit, drawings in WRITTEN.items()}
 
 
 # --- Read ---
@@ -15,46 +22,46 @@ def text_of(browser, name):
     return browser.execute_script("return document.getElementById(arguments[0]).textContent", name)
 
 
-def strokes_of(browser):
-    """Return the strokes as lists of points; the pad is 280 units wide."""
-    return browser.execute_script("return strokes")
-
-
-def bytes_of(browser, expression):
-    """Return the bytes of the JavaScript `expression`, a Uint8Array."""
-    script = (
-        f"let text = ''; ({expression}).forEach((byte) => {{ text += String.fromCharCode(byte); }}); return btoa(text)"
-    )
-    return np.frombuffer(base64.b64decode(browser.execute_script(script)), dtype=np.uint8)
-
-
-def ink_in_box(browser):
-    """Return the ink of the strokes before it is scaled for the network, uint8 [160, 160]."""
-    return bytes_of(browser, "Uint8Array.from(inkInBox(strokes), (ink) => Math.round(255 * ink))").reshape(160, 160)
-
-
-def network_input(browser):
-    """Return the network's input for the strokes, uint8 [28, 28]."""
-    script = "Uint8Array.from(toMnistFormat(inkInBox(strokes), 160), (p) => Math.round(255 * p))"
-    return bytes_of(browser, script).reshape(28, 28)
+def answer_of(browser):
+    """Return the digits of the answer, "" if there is none."""
+    return browser.execute_script("return digits.map((digit) => digit.answer).join('')")
 
 
 def warnings_of(browser):
     return browser.execute_script("return [...document.querySelectorAll('#warnings li')].map((li) => li.textContent)")
 
 
+def strokes_of(browser):
+    """Return the strokes as lists of points; the pad is 280 units wide."""
+    return browser.execute_script("return strokes")
+
+
+def ink_of(browser):
+    """Return the ink of the strokes before it is scaled for the network, uint8 [160, 160]."""
+    ink = browser.execute_script("return Array.from(inkOf(strokes), (ink) => Math.round(255 * ink))")
+    return np.array(ink, dtype=np.uint8).reshape(160, 160)
+
+
+def network_input(browser):
+    """Return the network's input for the strokes, uint8 [28, 28]."""
+    pixels = browser.execute_script("return Array.from(toMnistFormat(inkOf(strokes)), (p) => Math.round(255 * p))")
+    return np.array(pixels, dtype=np.uint8).reshape(28, 28)
+
+
 def pad_pixels(browser):
-    """Return the brightness of the pad's pixels, uint8 [side, side]."""
-    side = browser.execute_script("return pad.width")
-    data = bytes_of(browser, "brush.getImageData(0, 0, pad.width, pad.height).data.filter((_, i) => i % 4 === 0)")
-    return data.reshape(side, side)
+    """Return the opacity of the pad's pixels, uint8 [side, side]."""
+    pixels = browser.execute_script(
+        "return Array.from(brush.getImageData(0, 0, pad.width, pad.height).data.filter((_, i) => i % 4 === 3))"
+    )
+    side = round(len(pixels) ** 0.5)
+    return np.array(pixels, dtype=np.uint8).reshape(side, side)
 
 
 def inside_of_pad(browser):
     """Return left, top and side of the pad without its border, in CSS pixels."""
     return browser.execute_script("""
-        const box = pad.getBoundingClientRect(), border = parseFloat(getComputedStyle(pad).borderLeftWidth);
-        return [box.left + border, box.top + border, box.width - 2 * border];
+        const { left, top, width } = pad.getBoundingClientRect(), border = pad.clientLeft;
+        return [left + border, top + border, width - 2 * border];
     """)
 
 
@@ -100,9 +107,9 @@ def draw(browser, strokes, kind="mouse"):
         actions.perform()
 
 
-def mouse(browser, kind, x, y, buttons=1):
-    """The left mouse button is "Pressed", "Moved" or "Released" at (x, y) in CSS pixels."""
-    event = {"x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1}
+def mouse(browser, kind, x, y, pointer="mouse"):
+    """The left mouse button, or a "pen", is "Pressed", "Moved" or "Released" at (x, y) in CSS pixels."""
+    event = {"x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": pointer}
     browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": f"mouse{kind}", **event})
 
 
@@ -110,6 +117,22 @@ def touch(browser, kind, *fingers):
     """The fingers "Start", "Move", "End" or "Cancel" a touch, each at (x, y) in CSS pixels."""
     points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
     browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+
+def drag(browser, *positions, pointer="mouse"):
+    """Draw a stroke with the mouse, or a "pen", through `positions`, (x, y) in CSS pixels."""
+    mouse(browser, "Pressed", *positions[0], pointer)
+    for position in positions[1:]:
+        mouse(browser, "Moved", *position, pointer)
+    mouse(browser, "Released", *positions[-1], pointer)
+
+
+def swipe(browser, *positions):
+    """Draw a stroke with a finger through `positions`, (x, y) in CSS pixels."""
+    touch(browser, "Start", positions[0])
+    for position in positions[1:]:
+        touch(browser, "Move", position)
+    touch(browser, "End")
 
 
 def next_frame(browser):

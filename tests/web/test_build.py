@@ -10,14 +10,15 @@ import torch
 from torch import nn
 
 import utils
+from experiments.exercises import half_net
 from model import Net
-from web import build
+from web import build, check
 
 # --- The forward pass ---
 
 
 def test_logits_equal_pytorch(open_page, net, mnist):
-    found, expected = build.compare_with_pytorch(net, mnist[1].images[:200].cpu(), open_page)
+    found, expected = check.compare_with_pytorch(net, mnist[1].images[:200].cpu(), open_page)
     # The order of summation differs. Logits reach 30, where float32 has steps of 2e-6, and errors of layers add up.
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
@@ -36,11 +37,11 @@ def test_feature_maps_equal_pytorch(open_page, net, mnist):
 
 
 def test_another_model_equals_pytorch(browser, tmp_path):
-    """Padding, groups and pooling that `Net` does not have, and sizes not divisible by the pooling's kernel."""
+    """Biases, padding, groups and pooling that `Net` does not have, and sizes not divisible by the pooling's kernel."""
     torch.manual_seed(0)
-    first = [nn.Conv2d(1, 4, 5, padding=2, bias=False), nn.ReLU(), nn.MaxPool2d(3)]  # 28 → 9
-    second = [nn.Conv2d(4, 6, 2, groups=2, bias=False), nn.BatchNorm2d(6), nn.AvgPool2d((3, 3), 3)]
-    model = nn.Sequential(nn.Sequential(*first), nn.Sequential(*second))
+    first = [nn.Conv2d(1, 4, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3)]  # 28 → 9
+    second = [nn.Conv2d(4, 10, 2, groups=2, bias=False), nn.BatchNorm2d(10), nn.AvgPool2d((7, 7), 7)]
+    model = nn.Sequential(nn.Sequential(*first), nn.Sequential(*second), nn.Flatten())
     for values in second[1].state_dict().values():
         values.copy_(torch.rand(values.shape) + 0.5)
     (tmp_path / "other.html").write_text(build.build(model), encoding="utf-8")
@@ -48,7 +49,7 @@ def test_another_model_equals_pytorch(browser, tmp_path):
     model.eval()
     image = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8)
     with torch.inference_mode():
-        expected = [stage[0] for stage in (model[0](utils.normalize(image)), model(utils.normalize(image)))]
+        expected = [stage[0] for stage in (model[0](utils.normalize(image)), model[:2](utils.normalize(image)))]
     browser.get((tmp_path / "other.html").as_uri())
     script = "return forward(arguments[0]).stages.map(({ channels, size, data }) => [channels, size, Array.from(data)])"
     stages = browser.execute_script(script, (image.flatten().float() / 255).tolist())
@@ -72,19 +73,32 @@ def take_apart(text):
 
 def test_committed_page_is_up_to_date(net):
     expected, committed = take_apart(build.PAGE.read_text(encoding="utf-8"))
-    check = build.read_check()
-    assert check["images"] == check["same_digit"] == "10000"
-    found, built = take_apart(build.build(net, check))
+    row = check.read_check()
+    assert row["images"] == row["same_digit"] == "10000"
+    found, built = take_apart(build.build(net, row))
     assert found == expected
     assert committed.size == 6456
     # Another processor may round the last bit of a float32 the other way: one part in 2**23.
     np.testing.assert_allclose(built, committed, rtol=2e-7, atol=0)
 
 
-def test_embedded_page_escapes_the_page(net):
-    frame = build.EmbeddedPage(net, height=700)._repr_html_()
+def test_embedded_page_shows_a_flat_sequential():
+    """Each convolution or pooling begins a stage, unless it follows one."""
+    frame = build.EmbeddedPage(half_net(), height=700)._repr_html_()
     assert frame.count("<") == 2  # <iframe …></iframe>
     assert "height: 700px" in frame
+    assert re.findall(r"&quot;ends&quot;: &quot;(\d+)&quot;", frame) == [
+        "0",
+        "4",
+        "8",
+        "13",
+        "18",
+        "23",
+        "27",
+        "31",
+        "36",
+        "41",
+    ]
 
 
 # --- The comparison with PyTorch ---
@@ -94,50 +108,51 @@ def test_embedded_page_escapes_the_page(net):
 def own_files(monkeypatch, tmp_path):
     """The build writes page and check into a folder of the test's."""
     monkeypatch.setattr(build, "PAGE", tmp_path / "draw.html")
-    monkeypatch.setattr(build, "CHECK", tmp_path / "page_check.csv")
+    monkeypatch.setattr(check, "CHECK", tmp_path / "page_check.csv")
 
 
 def test_build_without_chromium_says_so_and_omits_the_check(monkeypatch, own_files, capsys):
     monkeypatch.setattr("web.browser.has_chrome", lambda: False)
-    build.CHECK.write_text("of an earlier page")
+    check.CHECK.write_text("of an earlier page")
     build.main()
     assert "not compared with PyTorch" in capsys.readouterr().out
     assert "<footer>" not in build.PAGE.read_text(encoding="utf-8")
-    assert not build.CHECK.exists()
+    assert not check.CHECK.exists()
 
 
 @pytest.mark.usefixtures("own_files")
-def test_build_compares_the_page_with_pytorch(monkeypatch, browser, net, mnist):
+def test_build_compares_the_page_with_pytorch(monkeypatch, browser, mnist):
     few = mnist[1]._replace(images=mnist[1].images[:20].cpu())
     monkeypatch.setattr(utils, "load_mnist", lambda root: (None, few))
     monkeypatch.setattr("web.browser.open_chrome", lambda: contextlib.nullcontext(browser))
     build.main()
-    assert build.read_check()["images"] == "20"
+    assert check.read_check()["images"] == "20"
     assert "on all 20 test images" in build.PAGE.read_text(encoding="utf-8")
     with pytest.raises(SystemExit, match=r"differ from PyTorch's by .*, more than 1e-04"):
-        build.check_page(Net().eval())  # the page has other weights
+        check.check_page(Net().eval(), build.PAGE)  # the page has other weights
 
 
 # --- Models that the page cannot compute ---
 
 UNSUPPORTED = [
-    (nn.Conv2d(1, 2, 3), "bias"),
-    (nn.Conv2d(1, 2, 3, stride=(2, 1), bias=False), "stride"),
-    (nn.Conv2d(1, 2, 3, dilation=2, bias=False), "dilation"),
-    (nn.Conv2d(1, 2, (3, 1), bias=False), "kernel_size"),
-    (nn.Conv2d(1, 2, 3, padding_mode="reflect", bias=False), "padding_mode"),
+    (nn.Conv2d(1, 10, 3, stride=(2, 1)), "stride"),
+    (nn.Conv2d(1, 10, 3, dilation=2), "dilation"),
+    (nn.Conv2d(1, 10, (3, 1)), "kernel_size"),
+    (nn.Conv2d(1, 10, 3, padding="same"), "padding"),
+    (nn.Conv2d(1, 10, 3, padding=1, padding_mode="reflect"), "padding_mode"),
     (nn.MaxPool2d(3, stride=2), "stride"),
     (nn.MaxPool2d(2, dilation=2), "dilation"),
     (nn.AvgPool2d(3, ceil_mode=True), "ceil_mode"),
     (nn.AvgPool2d(2, divisor_override=3), "divisor_override"),
-    (nn.BatchNorm2d(2, track_running_stats=False), "track_running_stats"),
+    (nn.BatchNorm2d(1, track_running_stats=False), "track_running_stats"),
 ]
 
 
 @pytest.mark.parametrize(("layer", "setting"), UNSUPPORTED, ids=str)
 def test_build_refuses_unsupported_setting(layer, setting):
+    size = layer(torch.rand(1, 1, 28, 28)).shape[1:]
     with pytest.raises(ValueError, match=re.escape(f"{layer}: {setting} is ")):
-        build.build(nn.Sequential(nn.Sequential(layer)))
+        build.build(nn.Sequential(layer, nn.Conv2d(size[0], 10, tuple(size[1:]))))
 
 
 class Doubled(Net):
@@ -145,14 +160,28 @@ class Doubled(Net):
         return 2 * super().forward(images)
 
 
+def conv(channels_in=1, channels_out=10):
+    return nn.Conv2d(channels_in, channels_out, 28)
+
+
+def untrainable():
+    net = Net()
+    net.edges[0].weight.data[0] = torch.nan
+    return net
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (nn.Sequential(nn.Sequential(nn.Tanh())), r"0 contains Tanh\(\); the page can compute Conv2d"),
-        (nn.Sequential(nn.Conv2d(1, 10, 28, bias=False)), "0 is Conv2d.*needs each child of the model to be a Seq"),
-        (Doubled(), "Doubled.forward does more than apply edges, parts, shrink, shapes, digits"),
+        (nn.Sequential(nn.Sequential(nn.Tanh(), conv())), r"0 contains Tanh\(\); the page can compute Conv2d"),
+        (Doubled(), "Doubled.forward does more than apply its layers"),
+        (nn.Sequential(conv(1, 11)), r"turns 4 images into \[4, 11, 1, 1\]; the page needs ten outputs"),
+        (nn.Sequential(conv(3)), "cannot be applied to images .* 3 channels"),
+        (nn.Sequential(nn.Sequential(), conv()), "stage 0 computes nothing"),
+        (nn.Sequential(nn.Sequential(nn.Dropout()), conv()), "stage 0 computes nothing"),
+        (untrainable(), "NaN"),
     ],
-    ids=["layer", "no Sequential", "forward"],
+    ids=["layer", "forward", "eleven outputs", "three channels", "empty stage", "dropout only", "NaN"],
 )
 def test_build_refuses_what_the_page_cannot_compute(model, words):
     with pytest.raises(ValueError, match=words):

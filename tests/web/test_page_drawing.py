@@ -1,86 +1,29 @@
-"""Draw on the page in a real browser: pointers, buttons, keys, and how drawings are classified."""
+"""Draw on the page in a real browser: pointers, buttons and keys."""
 
 import itertools
-import re
 
 import numpy as np
 import pytest
-import torch
 from on_page import (
     EMPTY,
+    STROKES,
+    answer_of,
+    drag,
     draw,
-    ink_in_box,
     inside_of_pad,
     mouse,
-    network_input,
     next_frame,
     pad_pixels,
     press,
     resize,
-    scaled,
     screen,
     show,
     strokes_of,
+    swipe,
     text_of,
     touch,
     type_on_pad,
 )
-
-from experiments.synthetic_photos import STROKES, smooth
-from reader import read_digit
-from reader.ink import extract_ink
-from reader.load_image import load_image
-from reader.mnist_format import to_mnist_format
-
-
-def drag(browser, *positions):
-    """Draw a stroke with the mouse through `positions`, (x, y) in CSS pixels."""
-    mouse(browser, "Pressed", *positions[0])
-    for position in positions[1:]:
-        mouse(browser, "Moved", *position)
-    mouse(browser, "Released", *positions[-1])
-
-
-def swipe(browser, *positions):
-    """Draw a stroke with a finger through `positions`, (x, y) in CSS pixels."""
-    touch(browser, "Start", positions[0])
-    for position in positions[1:]:
-        touch(browser, "Move", position)
-    touch(browser, "End")
-
-
-# --- Classification ---
-
-
-def test_digits_are_classified_as_by_predict(open_page, net):
-    bars = "return [...document.querySelectorAll('#bars li')].map((li) => li.textContent)"
-    for digit in range(10):
-        show(open_page, STROKES[digit])
-        assert re.fullmatch(rf"Classified as {digit}, \d+% confidence\.", text_of(open_page, "verdict"))
-        ink = ink_in_box(open_page)
-        ours = to_mnist_format(extract_ink(load_image(ink)))
-        theirs = torch.from_numpy(network_input(open_page).copy()).view(1, 1, 28, 28)
-        assert (ours.int() - theirs).abs().max() <= 1  # a value halfway between two bytes may be rounded either way
-        probabilities = [float(line[1:].replace("%", "")) for line in open_page.execute_script(bars)]
-        # Shown with one decimal; a byte rounded the other way has about as much effect.
-        np.testing.assert_allclose(probabilities, 100 * read_digit(net, ink)[0].numpy(), atol=0.2)
-
-
-def test_network_input_depends_on_neither_size_nor_position(open_page):
-    curves, inputs = [smooth(stroke) for stroke in STROKES[4]], []
-    for scale, x, y in [(1, 0, 0), (0.5, 100, 7), (0.1, 250, 250)]:
-        show(open_page, [(scale * curve + [x, y]).tolist() for curve in curves])
-        inputs.append(network_input(open_page).astype(int))
-    for other in inputs[1:]:  # antialiasing in steps of 1/16 pixel: a few bytes of 255
-        assert np.abs(other - inputs[0]).max() <= 8
-
-
-@pytest.mark.parametrize("length", [20, 200])
-def test_pen_is_two_pixels_of_mnist_wide(open_page, length):
-    show(open_page, [[[10, 10], [10, 10 + length]]])
-    ink = network_input(open_page).astype(float) / 255
-    assert ink.sum(axis=1).max() == pytest.approx(2, abs=0.1)
-    assert ink.max(axis=1).sum() == pytest.approx(20, abs=0.7)
 
 
 def test_every_stroke_updates_answer_input_and_feature_maps(open_page):
@@ -105,17 +48,6 @@ def test_answer_is_shown_while_drawing_and_announced_after_the_stroke(open_page)
     assert text_of(open_page, "verdict") == EMPTY
     mouse(open_page, "Released", left + side / 2, top + side * 3 / 4)
     assert text_of(open_page, "verdict").startswith("Classified as 1, ")
-
-
-def test_bars_are_as_long_as_the_probabilities(open_page):
-    show(open_page, [STROKES[5][0][:6]])
-    script = """
-        return [...document.querySelectorAll('#bars li')].map((li) => [
-          li.querySelector('.bar').getBoundingClientRect().width / li.querySelector('.track').clientWidth,
-          parseFloat(li.lastChild.textContent) / 100])
-    """
-    for width, probability in open_page.execute_script(script):
-        assert width == pytest.approx(probability, abs=0.01)
 
 
 # --- Mouse, finger and pen ---
@@ -146,7 +78,6 @@ def test_tap_draws_a_dot(open_page, gesture):
     inked = np.argwhere(pixels > 127) * 280 / len(pixels)
     np.testing.assert_allclose(np.ptp(inked, axis=0), 14, atol=2)
     np.testing.assert_allclose(inked.mean(axis=0), 140, atol=1)
-    assert (network_input(open_page) > 0).sum() == 4  # 2×2 pixels: the width of the pen
 
 
 @pytest.mark.parametrize(("gesture", "distance"), [(drag, 100), (swipe, 8)])
@@ -166,7 +97,6 @@ def test_margin_of_the_pad_neither_scrolls_nor_draws(open_page):
         assert open_page.execute_script(script, left + x, top + y) == "none"
     drag(open_page, (left - 8, top + 50), (left - 6, top + 150))
     assert strokes_of(open_page) == []
-    assert text_of(open_page, "verdict") == EMPTY
 
 
 def test_second_finger_is_ignored(open_page):
@@ -186,8 +116,6 @@ def test_cancelled_touch_ends_the_stroke(open_page):
     touch(open_page, "Start", (left + 80, top + 60))
     touch(open_page, "Move", (left + 80, top + 160))
     touch(open_page, "Cancel")
-    (stroke,) = strokes_of(open_page)
-    assert len(stroke) == 2
     assert text_of(open_page, "verdict") != EMPTY
     drag(open_page, (left + 150, top + 60), (left + 150, top + 160))
     assert len(strokes_of(open_page)) == 2
@@ -201,11 +129,11 @@ def test_resizing_the_window_during_a_stroke_keeps_the_drawing(open_page):
         mouse(open_page, "Pressed", left + side / 2, top + side / 2)
         resize(open_page, 250, 600, pixel_ratio=2)
         left, top, side = inside_of_pad(open_page)
-        mouse(open_page, "Moved", left + side * 3 / 4, top + side / 4)
-        mouse(open_page, "Released", left + side * 3 / 4, top + side / 4)
+        for kind in ("Moved", "Released"):
+            mouse(open_page, kind, left + side * 3 / 4, top + side / 4)
         *others, stroke = strokes_of(open_page)
         assert others == before
-        np.testing.assert_allclose(stroke, [(140, 140), (210, 70)], atol=1.5)
+        np.testing.assert_allclose(stroke[-1], (210, 70), atol=1.5)
         pad = pad_pixels(open_page)
         assert pad.shape[0] == pytest.approx(2 * side, abs=1)
         for x, y in [*before[0], *stroke]:
@@ -217,36 +145,28 @@ def test_resizing_the_window_during_a_stroke_keeps_the_drawing(open_page):
 
 def test_undo_removes_a_stroke_and_restores_what_was_cleared(open_page):
     press(open_page, "undo")  # nothing to undo
-    draw(open_page, STROKES[4][:1])
-    first = pad_pixels(open_page)
-    draw(open_page, STROKES[4][1:])
+    draw(open_page, STROKES[4])
     both = strokes_of(open_page)
-    assert (pad_pixels(open_page) != first).any()
     press(open_page, "clear")
     assert not pad_pixels(open_page).any()
     assert text_of(open_page, "verdict") == EMPTY
-    widths = open_page.execute_script("return [...document.querySelectorAll('.bar')].map((b) => b.style.width)")
-    assert set(widths) == {"0%"}
     press(open_page, "clear")  # nothing to clear: no step to undo
     press(open_page, "undo")
     assert strokes_of(open_page) == both
-    assert text_of(open_page, "verdict").startswith("Classified as 4, ")
+    assert answer_of(open_page) == "4"
     press(open_page, "undo")
-    assert (pad_pixels(open_page) == first).all()
+    assert strokes_of(open_page) == both[:1]
 
 
 @pytest.mark.parametrize("key", ["CONTROL", "META"])
 def test_control_z_undoes_regardless_of_focus(open_page, key):
-    for _ in range(4):
-        type_on_pad(open_page, "SPACE", "ARROW_LEFT", "SPACE")
-    count = len(strokes_of(open_page))
-    type_on_pad(open_page, "z", held=(key, "SHIFT"))
-    assert len(strokes_of(open_page)) == count == 4  # elsewhere, that is redo
-    for name in ("pad", "clear", None):
+    type_on_pad(open_page, *["SPACE", "ARROW_LEFT", "SPACE"] * 3)
+    type_on_pad(open_page, "z", held=(key, "SHIFT"))  # elsewhere, that is redo
+    assert len(strokes_of(open_page)) == 3
+    for left, name in enumerate(("pad", "clear", None)):
         open_page.execute_script("document.activeElement.blur(); document.getElementById(arguments[0])?.focus()", name)
         type_on_pad(open_page, "z", held=(key,), focus=False)
-        count -= 1
-        assert len(strokes_of(open_page)) == count
+        assert len(strokes_of(open_page)) == 2 - left
 
 
 def test_keyboard_draws_undoes_and_clears(open_page):
@@ -274,12 +194,3 @@ def test_undo_during_a_stroke_ends_it(open_page):
     assert strokes_of(open_page) == first
     draw(open_page, STROKES[4][1:])
     assert len(strokes_of(open_page)) == 2
-
-
-def test_pointer_stroke_lifts_the_keyboard_pen(open_page):
-    type_on_pad(open_page, "SPACE", "ARROW_LEFT")
-    draw(open_page, scaled(STROKES[1], 100))
-    before = strokes_of(open_page)
-    assert len(before) == 2
-    type_on_pad(open_page, "ARROW_LEFT")
-    assert strokes_of(open_page) == before

@@ -5,6 +5,7 @@ import re
 import pytest
 from on_page import (
     EMPTY,
+    STROKES,
     inside_of_pad,
     next_frame,
     preference,
@@ -15,7 +16,6 @@ from on_page import (
     type_on_pad,
 )
 
-from experiments.synthetic_photos import STROKES
 from web import build
 
 # --- Screens ---

@@ -1,4 +1,4 @@
-"""Remove ink that is not writing: specks, punched holes, frames, and dark corners of a scan."""
+"""Remove ink that is not writing: specks, frames, ruled lines, and dark corners of a scan."""
 
 import numpy as np
 from scipy import ndimage
@@ -11,29 +11,19 @@ FAINT, CLEAR = 0.35, 0.5  # faint ink counts if it is connected to clear ink
 def remove_clutter(ink, is_number=False):
     """Return `ink`, float [H, W] from 0 to 1, without the connected components that are not writing.
 
-    Components that touch the border of the picture are removed too if there are others of some size. With
-    `is_number` only those in a corner of the picture are.
+    Components that touch the border of the picture are removed too if there are others of some size. Of a number, only
+    those in a corner of the picture are.
     """
     if is_number:
         ink = erase_ruled_lines(ink)
     components = label_ink(ink)
-    kept = np.arange(1, components.max() + 1)
-
-    def find_small(components, kept):
-        return find_specks(components, kept, is_number)
-
-    def find_lines(components, kept):
-        return find_straight_lines(components, kept, is_number)
-
-    # Specks are judged by the largest component, so they are searched for again after each kind of clutter.
-    steps = [find_small, find_holes, find_small, find_frames, find_small, find_lines, find_small]
-    if is_number:
-        steps.append(find_corners)
-    for find in steps:
-        clutter = find(components, kept)
+    labels = np.arange(1, components.max() + 1)
+    # A speck is small relative to the largest component, so search again whenever that may have changed.
+    for is_clutter in [is_speck, is_frame, is_speck, is_straight_line, is_speck, *[is_in_corner] * is_number]:
+        clutter = is_clutter(components, labels, is_number)
         if not clutter.all():
-            kept = kept[~clutter]
-    writing = np.isin(components, kept)
+            labels = labels[~clutter]
+    writing = np.isin(components, labels)
     return ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
 
 
@@ -49,106 +39,86 @@ def label_ink(ink, threshold=FAINT):
     return (np.cumsum(clear) * clear)[components]
 
 
+# --- Ruled lines that digits may touch -------------------------------------------------------------------------------
+
+
 def erase_ruled_lines(ink):
-    """Return `ink` [H, W] of a line of digits without horizontal lines across the picture, which digits may touch."""
+    """Return `ink` [H, W] of a line of digits without horizontal lines across the picture."""
     height, width = ink.shape
     if width < 1.5 * height:  # or else it may be the bar of a large seven
         return ink
-    for _ in range(5):  # lines that one component consists of
+    ink = ink.copy()
+    for _ in range(5):  # up to five lines may be merged into one component
         components = label_ink(ink)
-        boxes = ndimage.find_objects(components)
-        lines = [
-            (box, find_line(components[box] == n))
-            for n, box in enumerate(boxes, start=1)
-            if box[1].stop - box[1].start > 0.9 * width
-        ]
-        ink = ink.copy()
-        for box, line in lines:
-            ink[box][line] = 0
-        if not any(line.any() for _, line in lines):
+        n_erased = 0
+        for label, box in enumerate(ndimage.find_objects(components), start=1):
+            if box[1].stop - box[1].start > 0.9 * width:
+                line = ruled_line(components[box] == label)
+                ink[box][line] = 0
+                n_erased += line.sum()
+        if n_erased == 0:
             break
     return ink
 
 
-def find_line(mask):
-    """Return the pixels of a straight, nearly horizontal line across `mask`, bool [h, w]; all False if there is none.
+def ruled_line(component):
+    """Return the pixels of a straight, nearly horizontal line across `component`, bool [h, w]; all False without one.
 
-    Where a stroke crosses the line, no pixel is returned.
+    Pixels where a stroke crosses the line are not part of it.
     """
-    runs, _ = ndimage.label(mask, structure=[[0, 1, 0]] * 3)  # vertical runs
+    runs, _ = ndimage.label(component, structure=[[0, 1, 0]] * 3)  # vertical runs
     lengths = np.bincount(runs.ravel())
     thickness = np.median(lengths[1:])
-    thin = mask & (lengths[runs] <= 2 * thickness)
+    thin = component & (lengths[runs] <= 2 * thickness)
     rows, columns = np.nonzero(thin)
     inliers = np.ones(len(rows), dtype=bool)
     for _ in range(10):
-        line = np.poly1d(np.polyfit(columns[inliers], rows[inliers], 1))
-        residuals = np.abs(rows - line(columns))
+        fitted_rows = np.polyval(np.polyfit(columns[inliers], rows[inliers], 1), columns)
+        residuals = np.abs(rows - fitted_rows)
         inliers = residuals <= max(1.5 * thickness, np.median(residuals[inliers]))
-    found = np.zeros(mask.shape, dtype=bool)
-    found[rows[inliers], columns[inliers]] = True
-    return found if found.any(axis=0).mean() > 0.8 else np.zeros_like(found)
+    line = np.zeros(component.shape, dtype=bool)
+    line[rows[inliers], columns[inliers]] = True
+    return line if line.any(axis=0).mean() > 0.8 else np.zeros_like(line)
 
 
-def find_specks(components, numbers, is_number):
-    """Return which components are smaller than 1/50 of the largest, bool [n]; for `is_number` see `remove_clutter`.
+# --- Kinds of clutter: functions of components, int [H, W], and the labels, int [n], of those still kept -------------
 
-    `components` is int [H, W]; `numbers`, int [n], are the components to look at, here and below.
-    """
-    areas = ndimage.sum_labels(components > 0, components, index=numbers)
-    inside = ~np.isin(numbers, border_values(components))
+
+def is_speck(components, labels, is_number):
+    """Return which components are smaller than 1/50 of the largest, bool [n]."""
+    areas = ndimage.sum_labels(components > 0, components, index=labels)
+    inside = ~np.isin(labels, border_values(components))
     if not is_number and inside.any() and areas[inside].max() > areas.max() / 3:
         areas = areas * inside
     return areas < areas.max() / 50
 
 
-def find_holes(components, numbers):
-    """Return which components are punched holes, bool [n]: at least two similar discs or squares along one side."""
-    holes, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
-    if len(numbers) < 3:
-        return holes
-    sizes = np.array([[side.stop - side.start for side in boxes[n - 1]] for n in numbers])
-    centres = np.array([[(side.stop + side.start) / 2 for side in boxes[n - 1]] for n in numbers])
-    areas = ndimage.sum_labels(components > 0, components, index=numbers)
-    compact = (areas >= 0.6 * sizes.prod(axis=1)) & (sizes.max(axis=1) <= 1.6 * sizes.min(axis=1))
-    for axis, length in enumerate(components.shape):
-        for distance in (centres[:, axis], length - centres[:, axis]):  # from one side, then from the opposite one
-            candidates = compact & (distance < 0.15 * length)
-            if not candidates.any():
-                continue
-            candidates &= np.abs(distance - np.median(distance[candidates])) < sizes.max(axis=1)
-            if not candidates.any():
-                continue
-            candidates &= areas > np.median(areas[candidates]) / 2
-            if candidates.sum() >= 2:
-                holes |= candidates
-    return holes
-
-
-def find_frames(components, numbers):
+def is_frame(components, labels, _):
     """Return which components enclose others at least a quarter as wide or as high as themselves, bool [n]."""
-    frames, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
-    for i, number in enumerate(numbers):
-        part = components[boxes[number - 1]]
-        filled = ndimage.binary_fill_holes(ndimage.binary_dilation(part == number))
-        enclosed = filled & (part != number) & np.isin(part, numbers)
+    frames, boxes = np.zeros(len(labels), dtype=bool), ndimage.find_objects(components)
+    for i, label in enumerate(labels):
+        part = components[boxes[label - 1]]
+        filled = ndimage.binary_fill_holes(ndimage.binary_dilation(part == label))
+        enclosed = filled & (part != label) & np.isin(part, labels)
         if enclosed.any():
             sizes = [np.ptp(np.flatnonzero(enclosed.any(axis=axis))) + 1 for axis in (1, 0)]
             frames[i] = any(size >= side / 4 for size, side in zip(sizes, part.shape, strict=True))
     return frames
 
 
-def find_straight_lines(components, numbers, is_number):
-    """Return which components are ruled lines or sides of a printed box, bool [n].
+def is_straight_line(components, labels, is_number):
+    """Return which components are ruled lines or sides of a printed box, bool [n]. They are
 
-    They are straight and much longer than all other components. They are horizontal and run across the whole picture,
-    or lie near its border, with a gap to the others: a stroke of a broken 4 or 7 has none. With `is_number`, a
-    vertical line may be a 1, unless it is as long as the picture is high.
+    - straight,
+    - 1.5 times as long as all other components,
+    - across the whole picture if horizontal; or near its border, with a gap to the others: a stroke of a broken 4 or 7
+      has none. Beside a number, a vertical one is as long as the picture is high, or else it may be a 1.
     """
-    lines, boxes = np.zeros(len(numbers), dtype=bool), ndimage.find_objects(components)
-    starts = np.array([[side.start for side in boxes[n - 1]] for n in numbers])
-    stops = np.array([[side.stop for side in boxes[n - 1]] for n in numbers])
-    areas = ndimage.sum_labels(components > 0, components, index=numbers)
+    boxes = ndimage.find_objects(components)
+    starts = np.array([[side.start for side in boxes[label - 1]] for label in labels])
+    stops = np.array([[side.stop for side in boxes[label - 1]] for label in labels])
+    areas = ndimage.sum_labels(components > 0, components, index=labels)
+    lines = np.zeros(len(labels), dtype=bool)
     for axis, length in enumerate(components.shape):
         extent = (stops - starts)[:, axis]
         begin, end, side = starts[:, 1 - axis], stops[:, 1 - axis], components.shape[1 - axis]
@@ -166,6 +136,6 @@ def find_straight_lines(components, numbers, is_number):
     return lines
 
 
-def find_corners(components, numbers):
-    """Return which components hold a corner of the picture, as the dark corners of a scan do, bool [n]."""
-    return np.isin(numbers, corner_values(components))
+def is_in_corner(components, labels, _):
+    """Return which components are in a corner of the picture, as the dark corners of a scan are, bool [n]."""
+    return np.isin(labels, corner_values(components))

@@ -7,7 +7,7 @@ from reader.image_ops import bounding_box, otsu_threshold, resize, shrink
 
 MIN_AREA = 0.2  # a sheet covers at least this fraction of the picture
 MIN_RECTANGULARITY = 0.88  # and of its smallest enclosing rectangle, perspective included; a disc covers 0.79
-MIN_CONTRAST = 0.1  # difference in brightness between sheet and desk, where black is 0 and white 1
+MIN_DESK_CONTRAST = 0.1  # difference in brightness between sheet and desk, where black is 0 and white 1
 
 
 def crop_to_sheet(brightness):
@@ -50,7 +50,7 @@ def find_sheet(brightness):
         if (
             filled.mean() >= MIN_AREA
             and sides_touched <= 1
-            and abs(np.median(brightness[sheet]) - np.median(brightness[~filled])) >= MIN_CONTRAST
+            and abs(np.median(brightness[sheet]) - np.median(brightness[~filled])) >= MIN_DESK_CONTRAST
             and filled.sum() <= 1.1 * sheet.sum()
             and rectangularity(filled) >= MIN_RECTANGULARITY
         ):

@@ -13,17 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from reader.classify import classify
 from reader.cleanup import CLEAR, FAINT
-from reader.image_ops import bounding_box
 from reader.ink import extract_ink_and_box
 from reader.load_image import load_image_and_size
 from reader.sanity_checks import find_warnings
 from reader.segment import oversegment
 
-# Tuned on numbers composed of training images (experiments/digit_strings.py), as were the constants in segment.py.
-LONGEST = 1280  # pixels: larger pictures are shrunk first
+# Tuned on numbers composed of MNIST's training images, as were the constants in segment.py.
 MAX_SPAN_WIDTH = 1.6  # wider groups of segments are not a digit; this and the following are fractions of line height
 MIN_HEIGHT = 0.4  # anything lower is not a digit but a comma, a full stop or a minus sign
 TYPICAL_WIDTH = torch.tensor([0.75, 0.26, *[0.75] * 8])  # of each digit, as in MNIST
@@ -48,42 +47,22 @@ def read_number(model, picture):
     raises, and ValueError if there are two lines.
     """
     brightness, (full_width, _) = load_image_and_size(picture)
-    ink, area = extract_ink_and_box(brightness, LONGEST, is_number=True)
+    ink, area = extract_ink_and_box(brightness, is_number=True)
     area = [length * full_width / brightness.shape[1] for length in area]
     # Faint ink may belong to a stroke, or join two digits that touch.
     readings = [read_ink(model, ink, FAINT)]
     with contextlib.suppress(ValueError):  # without it, broken strokes may look like two lines
         readings.append(read_ink(model, ink, CLEAR))
     best = max(readings, key=lambda reading: reading.score)
-    digits = [Digit(box_in_picture(own, area), p) for own, p in zip(best.inks, best.probabilities, strict=True)]
     warnings = []
-    rivals = [reading.score for reading in readings if len(reading.inks) != len(best.inks)]
+    rivals = [reading.score for reading in readings if len(reading.groups) != len(best.groups)]
     if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:
         warnings.append("the number of digits may be wrong: they can be separated in another way")
-    for position, own in enumerate(best.inks, start=1):
-        warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, own)]
-    return digits, warnings
-
-
-class Reading(NamedTuple):
-    """The best way to read some ink as digits."""
-
-    score: float
-    rival_score: float  # of the best way with another number of digits
-    inks: list  # of each digit, float [H, W]
-    probabilities: list  # of each digit, float32 [10]
-
-
-def read_ink(model, ink, threshold):
-    """Return the best `Reading` of `ink`, float [H, W], whose segments are made of ink above `threshold`."""
-    labels, segments, line_height = oversegment(ink, threshold)
-    spans = find_spans(segments, line_height)
-    inks = [np.where((labels > start) & (labels <= end), ink, 0) for start, end in spans]
-    probabilities = classify(model, inks)
-    scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
-    is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
-    total, rival, chosen = best_segmentation(spans, scores, is_digit, segments)
-    return Reading(total, rival, [inks[i] for i in chosen], [probabilities[i] for i in chosen])
+    for position, group in enumerate(best.groups, start=1):
+        alone = np.zeros_like(ink)
+        alone[group.box] = group.ink
+        warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, alone)]
+    return [Digit(box_in_picture(group.box, ink.shape, area), group.probabilities) for group in best.groups], warnings
 
 
 def text_of(digits):
@@ -91,13 +70,58 @@ def text_of(digits):
     return "".join(str(int(digit.probabilities.argmax())) for digit in digits)
 
 
-def box_in_picture(ink, area):
-    """Return the box of `ink` [h, w] in a picture in which it covers `area`: left, top, width, height."""
-    left, top, width, height = area
-    rows, columns = bounding_box(ink > 0.1)
-    x_scale, y_scale = width / ink.shape[1], height / ink.shape[0]
+def box_in_picture(box, shape, area):
+    """Return `box`, slices of rows and columns of ink of `shape` that covers `area` of a picture, in that picture.
+
+    `area` is (left, top, width, height); returns (left, top, right, bottom).
+    """
+    (rows, columns), (left, top, width, height) = box, area
+    y_scale, x_scale = height / shape[0], width / shape[1]
     start = math.floor(left + columns.start * x_scale), math.floor(top + rows.start * y_scale)
     return *start, math.ceil(left + columns.stop * x_scale), math.ceil(top + rows.stop * y_scale)
+
+
+# --- Ink → groups of segments ----------------------------------------------------------------------------------------
+
+
+class Group(NamedTuple):
+    """Neighbouring segments that are read as one digit."""
+
+    box: tuple  # slices of rows and columns
+    ink: np.ndarray  # in that box, float [h, w]
+    probabilities: torch.Tensor  # of the ten digits, float32 [10]
+
+
+class Reading(NamedTuple):
+    """The best way to read some ink as digits."""
+
+    score: float
+    rival_score: float  # of the best way with another number of digits
+    groups: list[Group]
+
+
+def read_ink(model, ink, threshold):
+    """Return the best `Reading` of `ink`, float [H, W], whose segments are made of ink above `threshold`."""
+    labels, segments, line_height = oversegment(ink, threshold)
+    boxes = ndimage.find_objects(np.where(ink > 0.1, labels, 0))
+
+    def cut_out(span):
+        """Return the box of the segments in `span`, and their ink in it."""
+        start, end = span
+        box = enclose(boxes[start:end])
+        return box, np.where((labels[box] > start) & (labels[box] <= end), ink[box], 0)
+
+    spans = find_spans(segments, line_height)
+    probabilities = classify(model, (cut_out(span)[1] for span in spans))
+    scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
+    is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
+    total, rival, chosen = best_segmentation(spans, scores, is_digit, segments)
+    return Reading(total, rival, [Group(*cut_out(spans[i]), probabilities[i]) for i in chosen])
+
+
+def enclose(boxes):
+    """Return the smallest box, slices of rows and columns, around all `boxes`."""
+    return tuple(slice(min(s.start for s in sides), max(s.stop for s in sides)) for sides in zip(*boxes, strict=True))
 
 
 # --- Segments → digits -----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from reader.cleanup import remove_clutter
 from reader.image_ops import border_values, corner_values, otsu_threshold, resize, shrink
 from reader.paper import crop_to_sheet
 
-LONGEST = 320  # pixels: larger pictures are shrunk first; strokes are still wider than a pixel
+MAX_SIDE = 320  # pixels: larger pictures are shrunk first; strokes are still wider than a pixel
+MAX_SIDE_OF_NUMBER = 1280
 MIN_CONTRAST = 0.08  # least difference in brightness between ink and paper, where black is 0 and white 1
 
 
@@ -19,14 +20,14 @@ def extract_ink(brightness):
     return extract_ink_and_box(brightness)[0]
 
 
-def extract_ink_and_box(brightness, longest=LONGEST, is_number=False):
+def extract_ink_and_box(brightness, is_number=False):
     """Return the ink, and the part of the picture it was extracted from: (left, top, width, height) in pixels.
 
-    That part is shrunk until its longer side has at most `longest` pixels. For `is_number` see `remove_clutter`.
+    That part is shrunk until its longer side has at most `MAX_SIDE` pixels, or of a number `MAX_SIDE_OF_NUMBER`.
     """
     brightness, (left, top) = crop_to_sheet(brightness)
     height, width = brightness.shape
-    brightness = shrink(brightness, longest)
+    brightness = shrink(brightness, MAX_SIDE_OF_NUMBER if is_number else MAX_SIDE)
     darkness = 1 - brightness if is_dark_on_light(brightness) else brightness
     contrast = darkness - estimate_background(darkness)
     if contrast.max() < MIN_CONTRAST:
@@ -43,14 +44,14 @@ def extract_ink_and_box(brightness, longest=LONGEST, is_number=False):
 
 
 def nothing_found():
-    found = f"no strokes stand out from the paper by at least {MIN_CONTRAST:.0%} of the range from black to white"
-    return ValueError(f"{found}; take a sharper or closer picture with more light")
+    problem = f"no strokes stand out from the paper by at least {MIN_CONTRAST:.0%} of the range from black to white"
+    return ValueError(f"{problem}; take a sharper or closer picture with more light")
 
 
 def is_dark_on_light(brightness):
-    """Return whether what differs from its surroundings, half the picture wide, is mostly darker than they are.
+    """Return whether the ink is darker than the paper, judged against a median over half the picture.
 
-    The median of the surroundings is the paper, in shadow or not, as long as ink covers less than half of them.
+    That median is the paper, in shadow or not, as long as ink covers less than half of it.
     """
     small = shrink(brightness, 48)
     paper = ndimage.median_filter(small, size=[side // 2 | 1 for side in small.shape], mode="nearest")
@@ -63,7 +64,7 @@ def estimate_background(darkness):
 
     A grey opening with a window half the picture wide removes the ink. A shadow or a desk at the border may be
     narrower than the window, since only a part of it is in the picture. So a second opening continues the border
-    outwards; its result is used in dark regions that hold two corners, or one corner and 30% of the border.
+    outwards; its result is used in dark regions that contain two corners, or one corner and 30% of the border.
     """
     window = [min(max(3, max(darkness.shape) // 2), side) for side in darkness.shape]
     inside = ndimage.grey_opening(darkness, window, mode="nearest")

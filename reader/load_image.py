@@ -10,15 +10,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-LONGEST = 960  # pixels: larger pictures are shrunk to less than twice this size as they are loaded
-
-# File formats that Pillow does not know or may lack: offset, first bytes, name.
-SIGNATURES = (
-    (4, (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1"), "HEIC"),
-    (4, (b"ftypavif", b"ftypavis"), "AVIF"),
-    (0, (b"%PDF",), "PDF"),
-    (0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<"), "SVG or another XML format"),
-)
+LOADED_SIDE = 960  # pixels: a picture whose longer side has at least twice as many is shrunk as it is loaded
 
 # EXIF orientation → what turns the picture upright; 1 is upright.
 TRANSPOSE = {
@@ -32,28 +24,28 @@ TRANSPOSE = {
 }
 
 
-def load_image(image):
-    """Return the brightness of a picture, float32 [H, W] from 0, black, to 1, white. For `image` see `read_digit`."""
-    return load_image_and_size(image)[0]
+def load_image(picture):
+    """Return the brightness of a picture, float32 [H, W] from 0, black, to 1, white. For `picture` see `read_digit`."""
+    return load_image_and_size(picture)[0]
 
 
-def load_image_and_size(image):
+def load_image_and_size(picture):
     """Return the brightness of a picture and its full (width, height); a large picture's brightness is smaller."""
-    if isinstance(image, np.ndarray | torch.Tensor):
-        array = to_hwc(image)
-        return brightness_of_array(array), array.shape[1::-1]
-    if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
-        image, size = decode(image)
-    elif isinstance(image, Image.Image):
-        with readable("image"):
-            image, size = turn_upright(image, image.size)
+    if isinstance(picture, np.ndarray | torch.Tensor):
+        image = image_of_array(picture)
+        size = image.size
+    elif isinstance(picture, str | os.PathLike) or hasattr(picture, "read"):
+        image, size = decode(picture)
+    elif isinstance(picture, Image.Image):
+        with readable("picture"):
+            image, size = turn_upright(picture, picture.size)
     else:
         expected = "a path, an open binary file, a PIL image, an array or a tensor"
-        raise ValueError(f"image is a {type(image).__name__}; it must be {expected}")
-    return brightness_of_image(image), size
+        raise ValueError(f"picture is of type {type(picture).__name__}; it must be {expected}")
+    return brightness_of(image), size
 
 
-# --- Files and PIL images --------------------------------------------------------------------------------------------
+# --- Files -----------------------------------------------------------------------------------------------------------
 
 
 def decode(file):
@@ -63,55 +55,36 @@ def decode(file):
     not a picture, and OSError if it cannot be read.
     """
     if hasattr(file, "read"):
-        name, content = getattr(file, "name", "the open file"), read_stream(file)
+        with contextlib.suppress(AttributeError, OSError):
+            file.seek(0)  # a pipe cannot, and is read from where it is
+        name, content = getattr(file, "name", "the open file"), file.read()
     else:
-        name, content = file, Path(file).read_bytes()
-    with readable(name, content), warnings.catch_warnings():
+        name, content = file, Path(os.path.expanduser(file)).read_bytes()  # noqa: PTH111, `~x` is a file if no user is called x
+    with readable(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are shrunk below
         image = Image.open(io.BytesIO(content))
         size = image.size
         # A JPEG is decoded at this size or up to twice as large, which saves time and memory.
-        image.draft(None, [max(1, LONGEST * side // max(size)) for side in size])
+        image.draft(None, [max(1, LOADED_SIDE * side // max(size)) for side in size])
         return turn_upright(image, size)
 
 
-def read_stream(file):
-    """Return the content of an open binary file; one that cannot seek, such as a pipe, is read from where it is."""
-    with contextlib.suppress(AttributeError, OSError):
-        file.seek(0)
-    content = file.read()
-    if not isinstance(content, bytes):
-        raise ValueError(f"{getattr(file, 'name', 'the open file')} is open as text; open it in binary mode, 'rb'")
-    return content
-
-
 @contextlib.contextmanager
-def readable(name, content=b""):
-    """Raise any error within this context as a ValueError that says why `name`, with this `content`, is unreadable.
-
-    Pillow raises errors of many types on damaged files.
-    """
+def readable(name):
+    """Raise any error within this context, of which Pillow has many types, as a ValueError that names the picture."""
     try:
         yield
     except Exception as error:
         reason = error
         if isinstance(error, UnidentifiedImageError):
-            reason = f"it is {format_of(content)}; save it as JPEG or PNG"
+            reason = "it is empty, or of a format such as HEIC, PDF or SVG; save it as JPEG or PNG"
         if isinstance(error, Image.DecompressionBombError):
             reason = f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller"
         raise ValueError(f"{name} is not a readable picture: {reason}") from error
 
 
-def format_of(content):
-    """Return what the bytes `content`, which Pillow cannot identify, seem to be."""
-    if not content:
-        return "empty"
-    known = (name for offset, starts, name in SIGNATURES if content[offset:].startswith(starts))
-    return next(known, "of an unknown format")
-
-
 def turn_upright(image, size):
-    """Turn a PIL image as its EXIF orientation says, and its `size`, (width, height), too; return both."""
+    """Rotate a PIL image, and its `size`, (width, height), as its EXIF orientation says; return both."""
     image.load()
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
@@ -122,37 +95,63 @@ def turn_upright(image, size):
     return image.transpose(TRANSPOSE[orientation]), size[::-1] if orientation >= 5 else size
 
 
-def brightness_of_image(image):
-    """Return the brightness of a PIL image, float32 [H, W]; a transparent one is placed on contrasting paper."""
+# --- Arrays and tensors ----------------------------------------------------------------------------------------------
+
+
+def image_of_array(array):
+    """Return an array or tensor as a PIL image. Raises ValueError if its shape, type or values do not fit."""
+    if isinstance(array, torch.Tensor):
+        array = array.detach().cpu()
+        array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()  # numpy has no bfloat16
+    shape = list(array.shape)
+    while array.ndim > 2 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] not in {2, 3, 4}:
+        array = np.moveaxis(array, 0, 2)
+    if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {2, 3, 4})):
+        expected = "[H, W], [1, H, W], [1, 1, H, W], [3, H, W] or [H, W, 1 to 4]"
+        raise ValueError(f"picture has the shape {shape}; it must be {expected}")
+    if array.dtype.kind == "f":
+        if not (array.min() >= 0 and array.max() <= 1):
+            raise ValueError(f"picture has floats from {array.min()} to {array.max()}; they must be from 0 to 1")
+        array = array.astype(np.float32)
+    elif array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+        raise ValueError(f"picture has the dtype {array.dtype}; it must be bool, uint8, uint16 or a float")
+    if array.ndim == 3 and array.dtype != np.uint8:  # Pillow has no colours of more than 8 bits
+        array = np.rint(255 * (array / white_of(array))).astype(np.uint8)
+    return Image.fromarray(array)
+
+
+# --- PIL image → brightness ------------------------------------------------------------------------------------------
+
+
+def brightness_of(image):
+    """Return the brightness of a PIL image, float32 [H, W]; its longer side has less than twice `LOADED_SIDE` pixels.
+
+    A transparent one is placed on contrasting paper.
+    """
     if min(image.size) == 0:
-        raise ValueError(f"image has {image.width}×{image.height} pixels; it must have at least one")
-    image = reduce(image)
-    if image.mode.startswith(("I", "F")):
-        return brightness_of_high_depth(np.asarray(image, dtype=np.float64))
-    if image.has_transparency_data:
-        return brightness_over_paper(image.convert("RGBA"))
-    return best_channel(image.getchannel("L") if image.mode == "LAB" else image)
+        raise ValueError(f"picture has {image.width}×{image.height} pixels; it must have at least one")
+    is_deep = image.mode.startswith(("I", "F"))  # more than 8 bits
+    mode = "F" if is_deep else "RGBA" if image.has_transparency_data else "L" if image.mode in {"1", "L"} else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    image = image.reduce(max(1, max(image.size) // LOADED_SIDE))  # each pixel is the mean of its area
+    if is_deep:
+        return np.asarray(image) / white_of(np.asarray(image))
+    return brightness_over_paper(image) if mode == "RGBA" else best_channel(image)
 
 
-def reduce(image):
-    """Shrink a PIL image until its longer side is less than twice `LONGEST`, each pixel the mean of its area."""
-    factor = max(image.size) // LONGEST
-    if factor < 2:
-        return image
-    if image.mode in {"1", "P", "PA"}:
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode.startswith("I;16"):
-        image = image.convert("I")
-    return image.reduce(factor)
-
-
-def brightness_of_high_depth(values):
-    """Return the brightness of `values` [H, W] of 16 or 32 bits; white is 1, 255 or 65535, or else the maximum."""
+def white_of(values):
+    """Return the value of white in an array of numbers: the largest of its bit depth, or else the maximum."""
     low, high = values.min(), values.max()
-    if not (np.isfinite(values).all() and low >= 0):
-        raise ValueError(f"image has values from {low} to {high}; they must be finite, and 0 or more")
-    white = next((white for white in (1, 255, 65535) if high <= white), high)
-    return (values / white).astype(np.float32)
+    if not (low >= 0 and np.isfinite(high)):
+        raise ValueError(f"picture has values from {low} to {high}; they must be finite, and 0 or more")
+    return np.float32(next((white for white in (1, 255, 1023, 4095, 16383, 65535) if high <= white), high))
 
 
 def brightness_over_paper(image):
@@ -173,42 +172,3 @@ def best_channel(image):
     brightness, *colours = (np.asarray(channel, dtype=np.float32) / 255 for channel in channels)
     best = max(colours, key=np.std)
     return best if best.std() > 1.5 * brightness.std() else brightness
-
-
-# --- Arrays and tensors ----------------------------------------------------------------------------------------------
-
-
-def to_hwc(image):
-    """Return an array or tensor as an array [H, W] or [H, W, 2 to 4]. Raises ValueError if its shape does not fit."""
-    array = image
-    if isinstance(image, torch.Tensor):
-        image = image.detach().cpu()
-        array = (image.float() if image.dtype == torch.bfloat16 else image).numpy()  # numpy has no bfloat16
-    while array.ndim > 2 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] not in {2, 3, 4}:
-        array = np.moveaxis(array, 0, 2)
-    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {2, 3, 4})
-    if not fits or array.size == 0:
-        expected = "[H, W], [1, H, W], [1, 1, H, W], [3, H, W] or [H, W, 1 to 4]"
-        raise ValueError(f"image has the shape {list(array.shape)}; it must be {expected}")
-    return array
-
-
-def brightness_of_array(array):
-    """Return the brightness of an array from `to_hwc`, float32 [H, W]. Raises ValueError if its values do not fit."""
-    if array.dtype == np.uint16:
-        array = array / np.float64(65535)
-    if array.dtype.kind == "f":
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ValueError(f"image has floats from {array.min()} to {array.max()}; they must be from 0 to 1")
-        if array.ndim == 2:
-            return array.astype(np.float32)
-        array = np.rint(255 * array).astype(np.uint8)
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
-    if array.dtype != np.uint8:
-        raise ValueError(f"image has the dtype {array.dtype}; it must be bool, uint8, uint16 or a float")
-    return brightness_of_image(Image.fromarray(array))

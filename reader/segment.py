@@ -51,33 +51,33 @@ class Pixels(NamedTuple):
 def oversegment(ink, threshold):
     """Split `ink`, float [H, W] from 0 to 1; return (labels, segments, line height). Ink is what exceeds `threshold`.
 
-    `segments` is a list of `Segment` from left to right, and `labels`, int [H, W], has the number of the nearest one,
-    counted from 1, at each pixel. The line's height is that of the component of a typical pixel, in pixels. Raises
+    `segments` is a list of `Segment` from left to right. `labels`, int [H, W], is the position of the nearest segment at
+    each pixel, counted from 1. The line's height is that of the component of a typical pixel, in pixels. Raises
     ValueError if there are two lines of digits.
     """
     components = label_components(ink, threshold)
     boxes = [pixels.bounds(i) for i, pixels in enumerate(components)]
     line_height = np.median(np.repeat([box.height for box in boxes], [len(pixels.rows) for pixels in components]))
     check_one_line(boxes, line_height)
-    found = [
+    parts = [
         (part.bounds(i), part)
         for i, pixels in enumerate(components)
         for part in split_wide(pixels, boxes[i], ink, line_height)
     ]
-    found.sort(key=lambda pair: pair[0].left + pair[0].right)
+    parts.sort(key=lambda part: part[0].left + part[0].right)
     labels = np.zeros(ink.shape, dtype=int)
-    for number, (_, pixels) in enumerate(found, start=1):
-        labels[pixels.rows, pixels.columns] = number
+    for label, (_, pixels) in enumerate(parts, start=1):
+        labels[pixels.rows, pixels.columns] = label
     nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    return labels[tuple(nearest)], [segment for segment, _ in found], line_height
+    return labels[tuple(nearest)], [segment for segment, _ in parts], line_height
 
 
 def label_components(ink, threshold):
     """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
     components = label_ink(ink, threshold)
     rows, columns = np.nonzero(components)
-    pixels, numbers = Pixels(rows, columns), components[rows, columns]
-    return [pixels.select(numbers == number) for number in range(1, components.max() + 1)]
+    pixels, labels = Pixels(rows, columns), components[rows, columns]
+    return [pixels.select(labels == label) for label in range(1, components.max() + 1)]
 
 
 def check_one_line(boxes, line_height):
@@ -100,7 +100,7 @@ def split_wide(pixels, box, ink, line_height):
     rows, columns = pixels.rows - box.top, pixels.columns - box.left
     image[rows, columns] = ink[pixels.rows, pixels.columns]
     part_of = sum(columns > cut[rows] for cut in find_cuts(image, line_height))  # the number of cuts to the left
-    return [pixels.select(part_of == number) for number in np.unique(part_of)]
+    return [pixels.select(part_of == part) for part in np.unique(part_of)]
 
 
 def find_cuts(image, line_height):

@@ -1,12 +1,9 @@
-"""Fixtures of the reader's tests: the trained network, MNIST's test images, and photographs of digits."""
-
-import itertools
+"""Fixtures of the reader's tests: the trained network, MNIST's test images, and a drawn five."""
 
 import pytest
 from drawings import ink_of
 
 import utils
-from experiments import photo_robustness
 from model import load_net
 
 
@@ -25,14 +22,3 @@ def mnist_test(mnist):
 def five():
     """The ink of a five, float [140, 100] from 0 to 1, off the middle."""
     return ink_of(5, (5, 40, 90), (100, 140), 9)
-
-
-@pytest.fixture(scope="session")
-def photos(mnist_test):
-    """A function that returns `n` photographs of a level of experiments/photo_robustness.py with their digits."""
-
-    def make(condition, level, n=8):
-        changes = photo_robustness.CONDITIONS[condition][level]
-        return list(itertools.islice(photo_robustness.make_photos(changes, mnist_test), n))
-
-    return make

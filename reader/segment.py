@@ -51,8 +51,8 @@ class Pixels(NamedTuple):
 def oversegment(ink, threshold):
     """Split `ink`, float [H, W] from 0 to 1; return (labels, segments, line height). Ink is what exceeds `threshold`.
 
-    `segments` is a list of `Segment` from left to right. `labels`, int [H, W], is the position of the nearest segment at
-    each pixel, counted from 1. The line's height is that of the component of a typical pixel, in pixels. Raises
+    `segments` is a list of `Segment` from left to right. `labels`, int [H, W], is the position of the nearest segment,
+    counted from 1, at each pixel. The line's height is that of the component of a typical pixel, in pixels. Raises
     ValueError if there are two lines of digits.
     """
     components = label_components(ink, threshold)

@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-export OWNER
+ADDRESSED := README.md MNIST_6k.ipynb CITATION.cff
+export OWNER NAME
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test verify variations lint save report deploy lock repo clean
@@ -12,69 +13,52 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "make exp-NAME     Run an experiment, with options in ARGS. NAME is one of:"
 	@echo "                 " $$(grep -l __main__ experiments/*.py | sed 's|.*/||; s|\.py$$||; /^report$$/d')
-
 install: .venv/installed ## Create .venv with the locked packages (about 6.6 GB, most of it PyTorch)
-
 .venv/installed: requirements.lock
-	@command -v $(firstword $(PYTHON)) >/dev/null || \
-		{ echo "$(PYTHON) was not found. Install Python 3.11 or newer, or name it: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is older: try make PYTHON=python3.12"; exit 1; }
+		{ echo "This needs Python 3.11 or newer. If it has another name: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	@echo "Installing the locked packages into .venv, about 6.6 GB. This takes some minutes."
-	@if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; set -x; \
-	$(BIN)/python -m pip install $$quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
-
 run: .venv/installed ## Train: execute the notebook (15 epochs) and save it as build/MNIST_6k.html
-	$(BIN)/python -m tools.run_notebook run
-
+	@$(BIN)/python -m tools.run_notebook run
 test: .venv/installed ## Run all tests, then the notebook (15 epochs) with nbval
 	$(BIN)/python -m pytest; tests=$$?; \
-	$(BIN)/python -m pytest -p tools.run_notebook --nbval-lax --nbval-current-env MNIST_6k.ipynb && exit $$tests
-
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env MNIST_6k.ipynb && exit $$tests
 verify: .venv/installed ## Check parameters, layers, data and the accuracy of the committed weights in ten seconds
 	@$(BIN)/python -m tools.verify
-
 variations: .venv/installed ## Run the numeric tests with other thread counts and other processors' instructions
-	@failed=0; old="ATEN_CPU_CAPABILITY=default"; for settings in OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 OMP_NUM_THREADS=4 \
-		$$old ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=SSE41 "$$old DNNL_MAX_CPU_ISA=SSE41"; do \
-		echo "=== $$settings"; \
-		env OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $$settings $(BIN)/python -m pytest -q -m "numeric and not browser" || failed=1; \
+	@failed=0; for settings in OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 OMP_NUM_THREADS=4 ATEN_CPU_CAPABILITY=avx2 \
+		"ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41"; do echo "=== $$settings"; \
+		env OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $$settings \
+			$(BIN)/python -m pytest -q -m "numeric and not browser" || failed=1; \
 	done; exit $$failed
-
 lint: .venv/installed ## Check style and format, notebook included
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
-
 save: .venv/installed ## Execute the notebook in place (15 epochs); renews mnist_6k.pt and two images
-	$(BIN)/python -m tools.run_notebook save
-	$(BIN)/ruff check MNIST_6k.ipynb
-
+	@$(BIN)/python -m tools.run_notebook save
 report: .venv/installed ## Write the tables in the READMEs and the notebook from experiments/results
 	$(BIN)/python -m experiments.report
-
 exp-%: .venv/installed
 	$(BIN)/python -m experiments.$* $(ARGS)
-
 deploy: .venv/installed ## Build mnist_6k.onnx and web/draw.html from mnist_6k.pt
 	$(BIN)/python -m tools.export_onnx
 	$(BIN)/python -m web.build
-
 lock: .venv/installed ## Compile requirements.lock from requirements.txt, keeping versions that still fit
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" requirements.txt --group dev -o requirements.lock
-
-repo: ## Write the address of your repository into README and notebook: make repo OWNER=name
-	@printf %s "$$OWNER" | LC_ALL=C grep -Eqx '[A-Za-z0-9](-?[A-Za-z0-9]){0,38}' || \
-		{ echo "OWNER is '$$OWNER', which is not a GitHub name. Use: make repo OWNER=name"; exit 1; } >&2
-	@old=$$(sed -n 's|.*REPOSITORY = .*github.com/\([A-Za-z0-9-]*\)/mnist-6k.*|\1|p' MNIST_6k.ipynb | head -n 1); \
-	for file in $(wildcard README.md MNIST_6k.ipynb CITATION.cff); do sed -i.bak \
-		-e "s|$$old/mnist-6k|$$OWNER/mnist-6k|g; s|$$old\.github\.io/mnist-6k|$$OWNER.github.io/mnist-6k|g" \
-		-e "s|](web/draw.html)|](https://$$OWNER.github.io/mnist-6k/)|g" \
-		-e 's|<!-- published: \(.*\) -->|\1|' $$file && rm $$file.bak; done
-	@echo "README and notebook now point to github.com/$$OWNER/mnist-6k"
-
+repo: ## Write your repository's address into README, notebook and CITATION.cff: make repo OWNER=you NAME=mnist-6k
+	@old=$$(sed -n 's|.*REPOSITORY = .*github\.com/\([^/]*/[^\\]*\).*|\1|p' MNIST_6k.ipynb); \
+	for file in $(ADDRESSED); do grep -qs "github.com/$${old:-?}" $$file || \
+		{ echo "The present address, github.com/$$old, was not found in $$file. Nothing was changed." >&2; exit 1; }; \
+	done; old_owner=$${old%/*}; old_name=$${old#*/}; name=$${NAME:-$$old_name}; \
+	case "$$OWNER/$$name" in -* | /* | */*/* | *[!A-Za-z0-9._/-]*) \
+		echo "'$$OWNER/$$name' is not the address of a repository. Use: make repo OWNER=you" >&2; exit 1;; esac; \
+	sed -i.bak -e "s|/$$old|/$$OWNER/$$name|g; s|cd $$old_name|cd $$name|g" \
+		-e "s|$$old_owner\.github\.io/$$old_name|$$OWNER.github.io/$$name|g" \
+		-e "s|](web/draw.html)|](https://$$OWNER.github.io/$$name/)|g" -e 's|<!-- published: \(.*\) -->|\1|' \
+		$(ADDRESSED) && rm $(ADDRESSED:=.bak) && echo "$(ADDRESSED) now point to github.com/$$OWNER/$$name"
 clean: ## Remove .venv, build and caches
 	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis

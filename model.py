@@ -5,7 +5,9 @@ convolution is split in two to save parameters: a depthwise 3×3 within each cha
 channels (Howard et al., "MobileNets", 2017, section 3.1).
 """
 
+import contextlib
 import io
+import numbers
 from pathlib import Path
 
 import torch
@@ -48,7 +50,7 @@ class Net(nn.Module):
 
     def __init__(self, dropout=0.0):
         super().__init__()
-        if not (isinstance(dropout, int | float) and 0 <= dropout < 1):
+        if not (isinstance(dropout, numbers.Real) and 0 <= dropout < 1):
             raise ValueError(f"dropout is {dropout!r}; it must be a number, at least 0 and below 1")
         self.edges = nn.Sequential(
             *block(conv3x3(1, 8), dropout=dropout),
@@ -71,9 +73,10 @@ class Net(nn.Module):
         )
 
     def forward(self, images):
-        if images.ndim != 4 or images.shape[1:] != (1, 28, 28) or not torch.is_floating_point(images):
-            found = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
-            raise ValueError(f"images are {found}; Net expects float32 [N, 1, 28, 28], normalised")
+        is_tensor = isinstance(images, torch.Tensor)  # torch.fx traces the network with something else
+        if is_tensor and (images.shape[1:] != (1, 28, 28) or not torch.is_floating_point(images)):
+            got = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+            raise ValueError(f"images are {got}; Net expects float32 [N, 1, 28, 28], normalised")
         features = self.shapes(self.shrink(self.parts(self.edges(images))))
         return self.digits(features).flatten(1)  # [N, 10, 1, 1] → [N, 10]
 
@@ -81,18 +84,37 @@ class Net(nn.Module):
 def load_net(path=WEIGHTS):
     """Return `Net` with the weights in the file `path`, in evaluation mode, on the CPU.
 
-    Raises OSError if the file cannot be read, and ValueError if it does not hold weights of this network. Loading
-    cannot run code from the file: it uses `weights_only=True`.
+    Weights saved from `torch.compile(net)` or `DataParallel(net)` are accepted, too. Loading cannot run code from the
+    file: it uses `weights_only=True`. Raises OSError if the file cannot be read, and ValueError if it does not hold
+    weights of this network.
     """
-    net, content = Net(), io.BytesIO(Path(path).read_bytes())
+    content = io.BytesIO(Path(path).expanduser().read_bytes())
+    with torch.device("cpu"):
+        net = Net()
     try:
-        net.load_state_dict(torch.load(content, map_location="cpu", weights_only=True))
+        weights = torch.load(content, map_location="cpu", weights_only=True)
+        # torch.compile and DataParallel put these prefixes before every name.
+        net.load_state_dict({k.replace("_orig_mod.", "").replace("module.", ""): v for k, v in weights.items()})
     except Exception as error:  # torch raises many types here
         raise ValueError(f"{path} does not hold weights of this network; `make save` writes such a file") from error
     return net.eval()
 
 
 def save_weights(model, path):
-    """Save the weights of `model` to the file `path`, as CPU tensors, so that they load on any machine."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, path)
+    """Save the weights of `model` to the file `path`, as contiguous CPU tensors, so that they load on any machine.
+
+    Missing folders are created. An existing file is replaced only when the new one is complete. Raises OSError if the
+    file cannot be written.
+    """
+    path, content = Path(path).expanduser(), io.BytesIO()
+    torch.save({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, content)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content.getvalue())
+        unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        message = f"the weights cannot be saved as {path}: {error.strerror}; choose a writable folder"
+        raise OSError(message) from error

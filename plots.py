@@ -10,7 +10,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from training.augmentation import random_affines, warp
 from training.data import normalize
-from training.validation import require, require_int, require_logits, require_split
+from training.modes import evaluation_mode
+from training.validation import require, require_images, require_int, require_logits, require_split
 
 # The goal: more than this fraction of the test images classified correctly, within this many epochs.
 TARGET_ACCURACY, TARGET_EPOCH = 0.994, 10
@@ -19,7 +20,7 @@ TARGET_ACCURACY, TARGET_EPOCH = 0.994, 10
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 
 # A decorator for functions that draw: black on white, regardless of the caller's matplotlib style.
-own_style = plt.style.context("default")
+default_style = plt.style.context("default")
 
 
 def new_figure(rows=1, columns=1, width=9.0, height=3.6, **options):
@@ -39,7 +40,7 @@ def show_image(axes, image, title=""):
 # --- The data --------------------------------------------------------------------------------------------------------
 
 
-@own_style
+@default_style
 def plot_digits(split, columns=12):
     """Draw the first `columns` images of each class of `split`, one row per class."""
     require_split("split", split)
@@ -58,26 +59,34 @@ def plot_digits(split, columns=12):
     return figure
 
 
-@own_style
+@default_style
 def plot_class_balance(train, test):
     """Draw the percentage of images of each class in the two splits."""
     figure, axes = new_figure(height=2.8)
+    highest = 11
     for split, name, colour, offset in ((train, "training", BLUE, -0.2), (test, "test", ORANGE, 0.2)):
         percent = (100 * torch.bincount(split.labels.cpu(), minlength=10) / len(split.labels)).tolist()
-        positions = [digit + offset for digit in range(10)]
-        axes.bar(positions, percent, width=0.4, color=colour, label=f"{name}, {len(split.labels):,}")
+        highest = max(highest, *percent)
+        axes.bar(
+            [digit + offset for digit in range(10)],
+            percent,
+            width=0.4,
+            color=colour,
+            label=f"{name}, {len(split.labels):,}",
+        )
     axes.axhline(10, color=GREY, linewidth=1, linestyle="--", label="perfectly even")
-    axes.set(xlabel="class", ylabel="images (%)", xticks=range(10), ylim=(0, 14))
+    axes.set(xlabel="class", ylabel="images (%)", xticks=range(10), ylim=(0, 1.27 * highest))
     axes.legend(ncols=3, loc="upper center")
     return figure
 
 
-@own_style
+@default_style
 def plot_augmentation(images, generator=None):
     """Draw uint8 `images` [N, 1, 28, 28], each through eight `random_affines`: four as in training, four 4× stronger.
 
     An orange outline shows where the original was.
     """
+    require_images("images", images)
     figure, axes = new_figure(len(images), 9, height=1.12 * len(images), squeeze=False)
     for image, row in zip(images, axes, strict=True):
         usual = random_affines(4, generator=generator)
@@ -96,7 +105,7 @@ def plot_augmentation(images, generator=None):
 # --- The network -----------------------------------------------------------------------------------------------------
 
 
-@own_style
+@default_style
 def plot_parameters(model):
     """Draw how many parameters each layer of `model` has, and its receptive field."""
     names, counts, fields = [], [], []
@@ -124,29 +133,37 @@ def plot_parameters(model):
     return figure
 
 
-@own_style
+@default_style
 @torch.inference_mode()
 def plot_stages(model, image):
     """Draw the feature maps after each stage of `model` for one `image`, uint8 [1, 28, 28], and the answer.
 
-    The children of `model` are its stages, in order, and the last one returns the logits. Each map has its own scale,
-    from white, its lowest value, to black, its highest.
+    The children of `model` are its stages, in order; the last one returns the logits. Each map has its own scale, from
+    white, its lowest value, to black, its highest. `model` keeps its mode.
     """
-    figure, axes = new_figure(2, 3, width=8.4, height=6.0)
+    is_image = isinstance(image, torch.Tensor) and image.dtype == torch.uint8 and image.shape == (1, 28, 28)
+    require(is_image, "image", image, "one image, uint8 [1, 28, 28]")
+    features, stages = normalize(image[None]), []
+    with evaluation_mode(model):
+        for name, stage in model.named_children():
+            features = stage(features)
+            stages.append((name, features))
+    is_like_net = len(stages) > 1 and all(maps.ndim == 4 for _, maps in stages) and features.numel() == 10
+    require(
+        is_like_net, "model", model, "like Net, a chain of stages that return maps [N, C, H, W], the last one logits"
+    )
+    figure, axes = new_figure(math.ceil((len(stages) + 1) / 3), 3, width=8.4, height=6.0)
     show_image(axes.flat[0], image, "input: 28×28")
-    features = normalize(image[None])
-    *stages, (name, last) = model.eval().named_children()
-    for cell, (stage_name, stage) in zip(axes.flat[1:], stages, strict=False):
-        features = stage(features)
-        count, height, width = features.shape[1:]
-        cell.imshow(tile(features[0]).cpu().numpy(), cmap=plt.get_cmap("gray_r").with_extremes(bad=BLUE))
+    for cell, (name, maps) in zip(axes.flat[1:], stages[:-1], strict=False):
+        count, height, width = maps.shape[1:]
+        cell.imshow(tile(maps[0]).cpu().numpy(), cmap=plt.get_cmap("gray_r").with_extremes(bad=BLUE))
         cell.set(xticks=[], yticks=[])
-        cell.set_title(f"{stage_name}: {count} maps of {height}×{width}", fontsize=9, pad=3)
-    probabilities = (100 * last(features).flatten(1).softmax(dim=1)[0]).tolist()
+        cell.set_title(f"{name}: {count} maps of {height}×{width}", fontsize=9, pad=3)
+    probabilities = (100 * features.flatten().softmax(dim=0)).tolist()
     colours = [ORANGE if probability == max(probabilities) else BLUE for probability in probabilities]
     axes.flat[-1].bar(range(10), probabilities, color=colours)
     axes.flat[-1].set(xlabel="digit", ylabel="probability (%)", xticks=range(10), ylim=(0, 100), box_aspect=1)
-    axes.flat[-1].set_title(f"{name}: the answer", fontsize=9, pad=3)
+    axes.flat[-1].set_title(f"{stages[-1][0]}: the answer", fontsize=9, pad=3)
     return figure
 
 
@@ -156,17 +173,17 @@ def tile(maps, side=252, gutter=4):
     size = (side - gutter) // columns - gutter
     low, high = (extreme(dim=(1, 2), keepdim=True) for extreme in (maps.amin, maps.amax))
     scaled = F.interpolate(((maps - low) / (high - low).clamp(min=1e-9))[None], size=(size, size))[0]  # nearest
-    picture = torch.full((side, side), math.nan)
-    for number, own in enumerate(scaled):
+    picture = torch.full((side, side), math.nan, device="cpu")
+    for number, image in enumerate(scaled):
         top, left = (gutter + (size + gutter) * place for place in divmod(number, columns))
-        picture[top : top + size, left : left + size] = own
+        picture[top : top + size, left : left + size] = image
     return picture
 
 
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
-@own_style
+@default_style
 def plot_learning_rate(rates, epochs):
     """Draw the learning rate of every step, `rates` [steps], over `epochs` epochs."""
     figure, axes = new_figure(height=2.6)
@@ -175,7 +192,7 @@ def plot_learning_rate(rates, epochs):
     return figure
 
 
-@own_style
+@default_style
 def plot_history(history):
     """Draw loss and accuracy of every epoch in `history`, what `fit` returned, with the 99.4% line and epoch 10.
 
@@ -209,12 +226,11 @@ def plot_history(history):
 # --- Mistakes --------------------------------------------------------------------------------------------------------
 
 
-@own_style
+@default_style
 def plot_confusion(logits, labels):
     """Draw the confusion matrix of `logits` [N, 10] against `labels` [N], in images; only mistakes are coloured."""
     require_logits(logits, len(labels))
-    counts = torch.zeros(10, 10, dtype=torch.int64)
-    counts.index_put_((labels.cpu(), logits.argmax(dim=1).cpu()), torch.tensor(1), accumulate=True)
+    counts = torch.bincount((10 * labels + logits.argmax(dim=1)).cpu(), minlength=100).view(10, 10)
     mistakes = counts.clone().fill_diagonal_(0)
     figure, axes = new_figure(width=6.5, height=5.5)
     image = axes.imshow(mistakes.numpy(), cmap="Oranges", vmin=0, vmax=max(1, mistakes.max().item()))
@@ -227,7 +243,7 @@ def plot_confusion(logits, labels):
     return figure
 
 
-@own_style
+@default_style
 def plot_mistakes(logits, split, most=32, votes=None):
     """Draw the images that `logits` [N, 10] misclassifies, the most confident mistakes first, at most `most`.
 

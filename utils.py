@@ -1,10 +1,10 @@
-"""The training loop, from one step up to a whole run, and the evaluation.
+"""The training loop: `train_step` → `train_epoch` → `fit`, and the evaluation of a model.
 
-`train_step` → `train_epoch` → `fit`, then `evaluate`. Supporting code is in training/, one module per topic, and the
-figures are in plots.py. Their public names are re-exported here, so `import utils` is enough.
+What the loop is built from is in training/, one module per topic, and the figures are in plots.py. Their public names
+are imported here, so `import utils` is enough.
 """
 
-import contextlib
+# ruff: noqa: F401 - some names are imported for those who import utils
 import math
 import os
 import shutil
@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-# ruff: noqa: F401 - some of these names are only re-exported
 from model import save_weights
 from plots import (
     TARGET_ACCURACY,
@@ -31,21 +30,14 @@ from plots import (
     plot_parameters,
     plot_stages,
 )
+from training import validation
 from training.augmentation import identity_affines, random_affines, warp
 from training.checkpoint import Checkpoint, describe
 from training.data import Split, hold_out, load_mnist, make_batch, normalize, shuffled_batches
+from training.modes import evaluation_mode, training_modes
 from training.optimizers import muon_and_adam, one_cycle
 from training.speedups import make_run_step
 from training.state import TrainState
-from training.validation import (
-    require_affines,
-    require_fit_arguments,
-    require_images,
-    require_logits,
-    require_lr_multipliers,
-    require_metrics,
-    require_split,
-)
 
 # --- Training --------------------------------------------------------------------------------------------------------
 
@@ -135,40 +127,46 @@ def fit(
     Calling `fit` again with the same arguments resumes after the last complete epoch, and reproduces the uninterrupted
     run bit for bit on the same machine, regardless of `model`'s weights. Functions are compared by name only.
 
-    After an interrupt (Ctrl-C, Stop), `model` and checkpoint are as after the last complete epoch. In a notebook, `fit`
-    then returns the history so far. Elsewhere the KeyboardInterrupt propagates, so that a script cannot mistake a
-    partial run for a complete one.
+    After an interrupt (Ctrl-C, Stop), `model` has the EMA weights of the last complete epoch, and the KeyboardInterrupt
+    propagates, so that neither a script nor a notebook mistakes a partial run for a complete one. The checkpoint may be
+    an epoch older, if the interrupt came before it was written; nothing else is lost.
 
     Raises ValueError for invalid arguments and for a checkpoint that cannot be used, before training starts, and for
     invalid results of `augment` and `extra_metrics` when they are called; and FloatingPointError if a loss is not
-    finite, with `model` as after the last complete epoch.
+    finite. `model` is then as after the last complete epoch, too.
     """
     functions = {"make_optimizers": make_optimizers, "schedule": schedule, "augment": augment}
     numbers = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema_decay": ema_decay, "seed": seed}
-    require_fit_arguments(model, train, test, numbers, functions, extra_metrics, checkpoint)
+    optional = {"extra_metrics": extra_metrics} if extra_metrics is not None else {}
+    validation.require_fit_arguments(model, train, test, functions | optional, **numbers)
+    epochs, batch_size, lr, ema_decay, seed = int(epochs), int(batch_size), float(lr), float(ema_decay), int(seed)
     set_seed(seed)
     say = print if verbose else lambda text: None
     n, device = len(train.labels), train.images.device
     steps = math.ceil(n / batch_size)  # per epoch
-    with own_modes(device):
+    total = epochs * steps
+    with training_modes(device):
         compute_logits(model.to(device), train.images[:2])  # raises ValueError unless it returns logits
-        lr_multipliers = schedule(epochs * steps)
-        require_lr_multipliers(lr_multipliers, epochs * steps)
+        lr_multipliers = schedule(total)
+        validation.require_finite(f"schedule({total})", lr_multipliers, total)
+        expected = "above 0 in at least one step; use more epochs or a smaller batch_size"
+        validation.require(lr_multipliers.any(), f"schedule({total})", lr_multipliers.tolist(), expected)
         state = TrainState(model, train, lr_multipliers, batch_size, make_optimizers, lr, ema_decay, seed)
-        run_step = make_run_step(train_step, state)
-        saver = None
-        if checkpoint is not None:
-            settings = describe(**numbers, **functions, train=train, test=test, model=model, torch=torch.__version__)
-            saver = Checkpoint(checkpoint, settings)
-            if saver.resume(state):
-                say(f"Resuming after epoch {len(state.history)}.")
         try:
+            saver = None
+            if checkpoint is not None:
+                settings = numbers | functions | {"train": train, "test": test, "model": model}
+                settings |= {"what make_optimizers returns": state.hyperparameters, "torch": torch.__version__}
+                saver = Checkpoint(checkpoint, describe(settings))
+                if saver.resume(state):
+                    say(f"Resuming after epoch {len(state.history)}.")
+            run_step = make_run_step(train_step, state)
             for epoch in range(len(state.history) + 1, epochs + 1):
                 start = time.perf_counter()
                 say(f"EPOCH: {epoch}")
                 order = shuffled_batches(n, batch_size, state.generator)
                 affines = augment(n, generator=state.generator)
-                require_affines(affines, n)
+                validation.require_finite(f"augment({n})", affines, n, 2, 3)
                 row = {"epoch": epoch}
                 row["train_loss"], row["train_accuracy"] = train_epoch(
                     state, run_step, order, affines, (epoch - 1) * steps, verbose
@@ -179,20 +177,18 @@ def fit(
                 if not math.isfinite(row["test_loss"]):
                     raise FloatingPointError(f"the test loss is {row['test_loss']}")
                 if extra_metrics:
-                    row |= require_metrics(extra_metrics(state))
+                    row |= validation.require_metrics(extra_metrics(state))
                 state.complete_epoch(row)
                 if saver and epoch < epochs:
                     saver.save(state)
         except KeyboardInterrupt:
-            state.roll_back()
             hint = "Run again to resume." if saver else "With a checkpoint, a stopped run can be resumed."
             say(f"\nStopped after {len(state.history)} of {epochs} epochs. {hint}")
-            if not in_ipython():
-                raise
-            return state.history
+            raise
         except FloatingPointError as error:
-            state.roll_back()
             raise FloatingPointError(f"epoch {epoch}, {error}; try a lower lr than {lr}") from error
+        finally:
+            state.finish()
     if saver:
         saver.remove()
     return state.history
@@ -209,7 +205,7 @@ def test_line(row, n):
 
 def evaluate(model, split):
     """Return the mean cross-entropy of `model` over `split` and its accuracy, a fraction."""
-    require_split("split", split)
+    validation.require_split("split", split)
     logits = compute_logits(model, split.images)
     correct = (logits.argmax(dim=1) == split.labels).sum()
     return F.cross_entropy(logits, split.labels).item(), correct.item() / len(split.labels)
@@ -219,19 +215,15 @@ def evaluate(model, split):
 def compute_logits(model, images, batch_size=2500):
     """Return the logits of uint8 `images` [N, 1, 28, 28], float32 [N, 10], with `model` in evaluation mode.
 
-    `model` is put back into the mode it was in. Raises ValueError if it doesn't return one row of 10 logits per image.
+    Every layer is put back into the mode it was in. Raises ValueError if `model` doesn't return 10 logits per image.
     """
-    require_images("images", images, next(model.parameters(), images).device)
-    was_training = model.training
-    model.eval()
-    try:
-        batches = images.split(batch_size)
-        logits = [model(normalize(batch)) for batch in batches]
-    finally:
-        model.train(was_training)
-    for batch, own in zip(batches, logits, strict=True):
-        require_logits(own, len(batch), "what model returns")
-    return torch.cat(logits)
+    validation.require_images("images", images, next(model.parameters(), images).device)
+    batches = []
+    with evaluation_mode(model):
+        for batch in images.split(batch_size):
+            batches.append(model(normalize(batch)))
+            validation.require_logits(batches[-1], len(batch), "what model returns")
+    return torch.cat(batches)
 
 
 # --- Set-up ----------------------------------------------------------------------------------------------------------
@@ -273,29 +265,13 @@ def set_seed(seed):
     torch.backends.cudnn.allow_tf32 = False
 
 
-@contextlib.contextmanager
-def own_modes(device):
-    """Enable gradients, disable autocast and make float32 the default dtype, regardless of the caller's settings."""
-    dtype = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-
-
 def progress_bar(steps, verbose):
     """Return a tqdm bar of `steps` on stdout, a short one in a narrow terminal; `train_epoch` refreshes it."""
-    is_narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < 110
+    is_terminal = getattr(sys.stdout, "isatty", lambda: False)  # stdout may be None, or any object that can write
+    is_narrow = is_terminal() and shutil.get_terminal_size().columns < 110
     gauge = "% " if is_narrow else "%|{bar:10}| "
     layout = "{desc}: {percentage:3.0f}" + gauge + "{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
-    bar = tqdm(total=steps, bar_format=layout, file=sys.stdout, mininterval=0, disable=not verbose)
+    is_silent = not verbose or sys.stdout is None
+    bar = tqdm(total=steps, bar_format=layout, file=sys.stdout, mininterval=0, disable=is_silent)
     bar.is_narrow = is_narrow
     return bar
-
-
-def in_ipython():
-    """Return whether this code runs in a notebook or at IPython's prompt."""
-    ipython = sys.modules.get("IPython")  # if nobody has imported IPython, we aren't in it
-    return ipython is not None and ipython.get_ipython() is not None

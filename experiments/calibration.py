@@ -51,7 +51,7 @@ def accuracies(rows):
     )
 
 
-@plots.own_style
+@plots.default_style
 def plot(rows):
     """Return the reliability diagram of `bins`, without empty bins."""
     rows = accuracies(rows)

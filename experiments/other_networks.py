@@ -168,7 +168,7 @@ def check_table():
     return stats.markdown(("parameters", "seed", "epoch 15 on a CPU", "epoch 15 on the GPU"), rows)
 
 
-@plots.own_style
+@plots.default_style
 def plot(runs):
     """Return a figure of `with_ours`: every seed a dot, means with intervals, and each author's figure, hollow."""
     figure, axes = plots.new_figure(height=4.4)

@@ -55,7 +55,7 @@ def table():
     return stats.markdown(("epochs", "machine", "seeds", "mean (95% interval)", "worst", "above 99.40%"), rows)
 
 
-@plots.own_style
+@plots.default_style
 def plot(runs, seconds):
     """Return a figure of `committed_runs`, one dot per seed, with the minutes of the CPU above.
 

@@ -221,7 +221,7 @@ def mark_target(axes):
     axes.grid(axis="y", alpha=0.3)
 
 
-@plots.own_style
+@plots.default_style
 def plot(runs):
     """Return a figure of `accuracies` by device, such as {"CPU": …, "GPU": …}: all curves, and epochs 10 and 15."""
     figure, axes = plots.new_figure(

@@ -129,7 +129,7 @@ def difference_table(accuracy, loss):
     return markdown(("change", "accuracy (interval)", "p", "loss (interval)", "p", "result"), rows)
 
 
-@plots.own_style
+@plots.default_style
 def forest_plot(panels):
     """Return a forest plot with one panel per label in `panels`, label → name → `Estimate`, below each other.
 

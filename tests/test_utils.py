@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from helpers import make_net
 
 import utils
-from model import Net, load_net
+from model import load_net
 
 BAR = (
     r"Loss=\d+\.\d+(e-\d+)? Batch_id=9 Accuracy=\d+\.\d\d: 100%\|██████████\| 10/10 "
@@ -176,13 +176,6 @@ def test_fit_trains_the_same_in_any_mode_and_silently_if_asked(run, few, capsys)
         torch.set_default_dtype(torch.float32)
     assert_same_weights(model, run[0])
     assert capsys.readouterr() == ("", "")
-
-
-def test_fit_refuses_a_model_made_in_inference_mode(small):
-    with torch.inference_mode():
-        model = Net()
-    with pytest.raises(ValueError, match=r"must be made outside torch\.inference_mode"):
-        utils.fit(model, *small, epochs=1)
 
 
 # --- The device ---

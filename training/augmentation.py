@@ -21,7 +21,7 @@ def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=
     require(shear < 90, "shear", shear, "below 90")
 
     def uniform(limit):
-        return (2 * torch.rand(n, generator=generator, dtype=torch.float32) - 1) * limit
+        return (2 * torch.rand(n, generator=generator, dtype=torch.float32, device="cpu") - 1) * limit
 
     angle, slant = torch.deg2rad(uniform(degrees)), torch.deg2rad(uniform(shear)).tan()
     zoom = 1 + uniform(scale)
@@ -32,7 +32,7 @@ def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=
 
 def identity_affines(n, generator=None):
     """Return `n` maps that change nothing, float32 [n, 2, 3], for training without augmentation."""
-    return torch.eye(2, 3, dtype=torch.float32).repeat(n, 1, 1)
+    return torch.eye(2, 3, dtype=torch.float32, device="cpu").repeat(n, 1, 1)
 
 
 def warp(images, affines):

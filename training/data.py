@@ -41,7 +41,8 @@ def load_mnist(root="data", device="cpu"):
     other data sets, such as Fashion-MNIST, use the same names. Raises OSError that names each unusable file and says
     what to do.
     """
-    raw = Path(root) / "MNIST" / "raw"
+    root = Path(root).expanduser()
+    raw = root / "MNIST" / "raw"
     contents, problems = read_files(raw)
     if any(content is None for content in contents) and not problems:
         download_missing(root, raw)
@@ -94,9 +95,10 @@ def download_missing(root, raw):
 
 def hold_out(split, every=6, seed=0):
     """Return `split` without a random sixth (one in `every`) of each class, and that sixth, as two `Split`s."""
-    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(seed))
+    require_int("every", every, low=2)
+    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(seed), device="cpu")
     by_class = order[split.labels.cpu()[order].argsort(stable=True)]
-    held_out = torch.zeros(len(order), dtype=torch.bool)
+    held_out = torch.zeros(len(order), dtype=torch.bool, device="cpu")
     held_out[by_class[::every]] = True
     return Split(*(part[~held_out] for part in split)), Split(*(part[held_out] for part in split))
 
@@ -108,9 +110,9 @@ def shuffled_batches(n, batch_size, generator=None):
     """
     require_int("n", n)
     require_int("batch_size", batch_size)
-    order = torch.randperm(n, generator=generator)
+    order = torch.randperm(n, generator=generator, device="cpu")
     steps = math.ceil(n / batch_size)
-    return order[torch.arange(steps * batch_size) % n].view(steps, batch_size)
+    return order[torch.arange(steps * batch_size, device="cpu") % n].view(steps, batch_size)
 
 
 def normalize(pixels):

@@ -60,8 +60,10 @@ def muon_and_adam(model, lr):
 
     The rest are the depthwise convolutions, which don't mix channels, and BatchNorm's scales and shifts.
     """
-    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
-    mixing = [layer.weight for layer in layers if getattr(layer, "groups", 1) == 1]
+    kinds = torch.nn.Conv2d | torch.nn.Linear
+    layers = [m for m in model.modules() if isinstance(m, kinds) and getattr(m, "groups", 1) == 1]
+    weights = [p for layer in layers for name, p in layer.named_parameters(recurse=False) if name == "weight"]
+    mixing = list(dict.fromkeys(weights))  # once, even if layers share it
     rest = [p for p in model.parameters() if all(p is not weight for weight in mixing)]
     optimizers = [Muon(mixing, lr)] if mixing else []
     if rest:
@@ -77,7 +79,7 @@ def one_cycle(steps, warmup=0.1):
     """
     require_int("steps", steps)
     require(is_number(warmup, 0) and 0 < warmup < 1, "warmup", warmup, "a number between 0 and 1")
-    progress = torch.arange(1, steps + 1, dtype=torch.float32) / steps
+    progress = torch.arange(1, steps + 1, dtype=torch.float32, device="cpu") / steps
     rising = progress / warmup
     falling = (1 + torch.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
     return torch.where(progress < warmup, rising, falling)

@@ -1,15 +1,5 @@
 """What makes a training step fast, each speed-up under its own name. None changes a result by more than rounding.
 
-On a CPU:
-- `malloc`: keep freed memory instead of returning it to the system
-- `channels_last`: store activations with the channels innermost
-- `batchnorm_channels_first`: but compute BatchNorm layers of few channels with the channels outermost
-
-On a CUDA GPU:
-- `conv1x1_as_bmm`: compute 1×1 convolutions as matrix products
-- `batchnorm_channels_last`: compute BatchNorm layers of many values with PyTorch's own kernel
-- `cuda_graph`: capture the whole step once and replay it, one launch instead of hundreds
-
 experiments/speed.py measures what each is worth.
 """
 
@@ -20,24 +10,26 @@ import warnings
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 ALL = frozenset(
-    ["malloc", "channels_last", "batchnorm_channels_first", "conv1x1_as_bmm", "batchnorm_channels_last", "cuda_graph"]
+    {
+        # On a CPU
+        "malloc",  # keep freed memory instead of returning it to the system
+        "channels_last",  # store activations with the channels innermost
+        "batchnorm_channels_first",  # but compute BatchNorm channels-first in layers with few channels
+        # On a CUDA GPU
+        "conv1x1_as_bmm",  # compute 1×1 convolutions as matrix products
+        "batchnorm_channels_last",  # compute BatchNorm layers of many values with PyTorch's own kernel
+        "cuda_graph",  # capture the whole step once and replay it, one launch instead of hundreds
+    }
 )
 
 WARM_UP = 3  # uncaptured steps before the capture
 MIN_VALUES_PER_CHANNEL = 1 << 15  # in a batch: BatchNorm layers with fewer stay as they are on a GPU
 MAX_NARROW_CHANNELS = 15  # BatchNorm layers with more stay channels_last on a CPU
 
+
 # --- Memory ----------------------------------------------------------------------------------------------------------
-
-
-def prepare(device, speedups):
-    """Set up the process for training on `device`; return the memory format of the models."""
-    if "malloc" in speedups:
-        tune_malloc()
-    return torch.channels_last if device.type == "cpu" and "channels_last" in speedups else torch.contiguous_format
 
 
 @functools.cache
@@ -55,24 +47,33 @@ def tune_malloc():
             mallopt(-1, (1 << 31) - 1)
 
 
+def choose_memory_format(device, speedups):
+    """Return the memory format for models on `device`."""
+    return torch.channels_last if device.type == "cpu" and "channels_last" in speedups else torch.contiguous_format
+
+
 # --- Layers ----------------------------------------------------------------------------------------------------------
 
 
 def convert(model, device, speedups):
     """Replace layers of `model` by faster ones for `device`, in place, and return it. Parameters stay the same."""
-    replacements = {}
-    if device.type == "cuda":
-        replacements = {"conv1x1_as_bmm": Conv1x1AsBmm, "batchnorm_channels_last": BatchNormChannelsLast}
-    elif device.type == "cpu" and torch.get_num_threads() > 1 and "channels_last" in speedups:
-        replacements = {"batchnorm_channels_first": BatchNormChannelsFirst}
-    for name in speedups & replacements.keys():
-        for layer in model.modules():
-            if replacements[name].fits(layer):
-                layer.__class__ = replacements[name]  # same parameters and settings, another forward
+    on_gpu = speedups if device.type == "cuda" else set()
+    channels_first = device.type == "cpu" and torch.get_num_threads() > 1
+    channels_first = channels_first and {"channels_last", "batchnorm_channels_first"} <= speedups
+    for layer in model.modules():  # a new class: the same parameters and settings, another forward
+        if type(layer) is nn.BatchNorm2d:
+            if "batchnorm_channels_last" in on_gpu:
+                layer.__class__ = BatchNormChannelsLast
+            elif channels_first and layer.num_features <= MAX_NARROW_CHANNELS:
+                layer.__class__ = BatchNormChannelsFirst
+        elif type(layer) is nn.Conv2d and "conv1x1_as_bmm" in on_gpu:
+            settings = layer.kernel_size, layer.stride, layer.padding, layer.groups
+            if settings == ((1, 1), (1, 1), (0, 0), 1):
+                layer.__class__ = Conv1x1AsBmm
     return model
 
 
-class ToLayout(torch.autograd.Function):
+class ToMemoryFormat(torch.autograd.Function):
     """Convert activations [N, C, H, W] to one memory format, and their gradient back to another."""
 
     @staticmethod
@@ -92,15 +93,11 @@ class BatchNormChannelsFirst(nn.BatchNorm2d):
     floats share a cache line, which the cores then take from each other (false sharing).
     """
 
-    @staticmethod
-    def fits(layer):
-        return type(layer) is nn.BatchNorm2d and layer.num_features <= MAX_NARROW_CHANNELS
-
     def forward(self, images):
         if not self.training:
             return super().forward(images)
-        images = ToLayout.apply(images, torch.contiguous_format, torch.channels_last)
-        return ToLayout.apply(super().forward(images), torch.channels_last, torch.contiguous_format)
+        images = ToMemoryFormat.apply(images, torch.contiguous_format, torch.channels_last)
+        return ToMemoryFormat.apply(super().forward(images), torch.channels_last, torch.contiguous_format)
 
 
 class BatchNormChannelsLast(nn.BatchNorm2d):
@@ -109,17 +106,13 @@ class BatchNormChannelsLast(nn.BatchNorm2d):
     cuDNN computes each channel on one of a GPU's many processors; PyTorch's kernel for this layout uses several.
     """
 
-    @staticmethod
-    def fits(layer):
-        return type(layer) is nn.BatchNorm2d
-
     def forward(self, images):
         if not self.training or images.numel() < MIN_VALUES_PER_CHANNEL * images.shape[1]:
             return super().forward(images)
-        images = ToLayout.apply(images, torch.channels_last, torch.contiguous_format)
+        images = ToMemoryFormat.apply(images, torch.channels_last, torch.contiguous_format)
         with torch.backends.cudnn.flags(enabled=False):
             normalized = super().forward(images)
-        return ToLayout.apply(normalized, torch.contiguous_format, torch.channels_last)
+        return ToMemoryFormat.apply(normalized, torch.contiguous_format, torch.channels_last)
 
 
 class Conv1x1AsBmm(nn.Conv2d):
@@ -127,11 +120,6 @@ class Conv1x1AsBmm(nn.Conv2d):
 
     For the gradient of so few weights, cuDNN's deterministic kernels leave most of a large GPU idle.
     """
-
-    @staticmethod
-    def fits(layer):
-        settings = (layer.kernel_size, layer.stride, layer.padding, layer.groups) if type(layer) is nn.Conv2d else None
-        return settings == ((1, 1), (1, 1), (0, 0), 1)
 
     def forward(self, images):
         if images.ndim != 4:  # a single image, which a convolution accepts as well
@@ -155,8 +143,8 @@ class GraphedStep:
 
     The first `WARM_UP` calls run the step uncaptured, on a side stream as capture requires: libraries set up their
     workspaces, and optimizers their state. They are training steps like any other; capture itself computes nothing,
-    so nothing has to be undone. If capture fails, print the reason once and run the step uncaptured: same results,
-    slower. With dropout, a replayed step may draw other random numbers than an uncaptured one.
+    so nothing has to be undone. If capture fails, warn once and run the step uncaptured: same results, slower.
+    With dropout, a replayed step may draw other random numbers than an uncaptured one.
     Source: PyTorch's notes on CUDA semantics, "CUDA graphs".
     """
 
@@ -165,7 +153,7 @@ class GraphedStep:
         with torch.cuda.device(self.device):  # streams and graphs belong to the current device, maybe another one
             self.stream = torch.cuda.Stream()
         self.calls, self.run = 0, None
-        self.obstacle = make_capturable(state.optimizers)
+        self.obstacle = prepare_capture(state.optimizers)
 
     def __call__(self):
         with torch.cuda.device(self.device):
@@ -196,12 +184,12 @@ class GraphedStep:
                 return graph.replay
             except Exception as error:  # anything in a model or an optimizer that cannot be captured
                 torch.cuda.set_stream(current)
-                obstacle = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
-        tqdm.write(f"The step cannot be captured as a CUDA graph ({obstacle}). Training continues without it, slower.")
+                obstacle = f"{type(error).__name__}: {error}"
+        warnings.warn(f"training slower, since the step cannot be captured as a CUDA graph: {obstacle}", stacklevel=2)
         return functools.partial(self.step, self.state)
 
 
-def make_capturable(optimizers):
+def prepare_capture(optimizers):
     """Make torch's own optimizers keep everything on the GPU; return why one of them can't, or None.
 
     Those with `capturable` get it. SGD gets `fused`, since it reads the learning rate back otherwise. Optimizers that

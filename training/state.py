@@ -5,8 +5,7 @@ import itertools
 
 import torch
 
-from training.speedups import ALL, convert, prepare
-from training.validation import require_optimizers
+from training.speedups import ALL, choose_memory_format, convert, tune_malloc
 
 
 class TrainState:
@@ -19,14 +18,18 @@ class TrainState:
     A CUDA GPU captures the step as a graph. So every tensor that a step touches stays on one device and keeps its
     place in memory, and nothing is read back to the host.
 
-    Raises ValueError if `make_optimizers` doesn't return a list of optimizers that need gradients only.
+    Raises ValueError if `make_optimizers` doesn't return a list of optimizers.
     """
 
     def __init__(self, model, train, lr_multipliers, batch_size, make_optimizers, lr, ema_decay, seed=0, speedups=ALL):
         self.train, self.speedups, device = train, speedups, train.images.device
-        self.generator = torch.Generator().manual_seed(seed)  # of order and augmentation; on the CPU for every device
-        self.layout = prepare(device, speedups)
-        self.ema_model = model.to(device, memory_format=self.layout).eval()
+        self.generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device gets the same order
+        if "malloc" in speedups:
+            tune_malloc()
+        self.memory_format = choose_memory_format(device, speedups)
+        for tensor in itertools.chain(model.parameters(), model.buffers()):
+            tensor.data = tensor.data.contiguous()  # an expanded one could not be written to
+        self.ema_model = model.to(device, memory_format=self.memory_format).eval()
         self.live_model = convert(copy.deepcopy(model).train(), device, speedups)
         self._make_optimizers(make_optimizers, lr, lr_multipliers.to(device))
         self._make_ema(ema_decay, len(lr_multipliers))
@@ -38,17 +41,30 @@ class TrainState:
         self.history, self.last_good = [], copy.deepcopy(self.ema_model.state_dict())
 
     def _make_optimizers(self, make_optimizers, lr, lr_multipliers):
-        self.optimizers = make_optimizers(self.live_model, lr)
-        require_optimizers(self.optimizers)
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        peaks = torch.tensor([group["lr"] for group in groups]).to(lr_multipliers.device)
+        try:
+            self.optimizers = make_optimizers(self.live_model, lr)
+        except TypeError as error:
+            example = "lambda model, lr: [torch.optim.SGD(model.parameters(), lr)]"
+            raise ValueError(f"make_optimizers(model, lr) failed: {error}. Try, for example, {example}") from error
+        is_list = isinstance(self.optimizers, list | tuple) and len(self.optimizers) > 0
+        if not (is_list and all(isinstance(optimizer, torch.optim.Optimizer) for optimizer in self.optimizers)):
+            kind = type(self.optimizers).__name__
+            raise ValueError(f"make_optimizers returned an object of type {kind}; it must return a list of optimizers")
+        self.hyperparameters = str(self.optimizers)
+        peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
+        peaks = torch.tensor(peaks, dtype=torch.float32, device=lr_multipliers.device)
         self.lr_schedule = lr_multipliers[:, None] * peaks  # [steps, groups]
         self.lr_now = torch.zeros_like(peaks)  # [groups]; each optimizer reads its learning rate from here
+        self._share_lr()
+
+    def _share_lr(self):
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         for group, rate in zip(groups, self.lr_now.unbind(), strict=True):
             group["lr"] = rate
 
     def _make_ema(self, ema_decay, steps):
-        self.ema_tensors, self.live_tensors = float_tensors(self.ema_model), float_tensors(self.live_model)
+        self.ema_tensors, self.ema_copies = averaged_and_copied(self.ema_model)
+        self.live_tensors, self.live_copies = averaged_and_copied(self.live_model)
         # Ramp the decay up from 0.1, so that the EMA is useful from the first epoch.
         count = torch.arange(steps, device=self.lr_now.device)
         self.ema_rates = 1 - ((count + 1) / (count + 10)).clamp(max=ema_decay)  # [steps]
@@ -60,7 +76,8 @@ class TrainState:
         self.ema_rate_views = [part.view_as(tensor) for part, tensor in parts]
 
     def start_epoch(self, affines):
-        """Reset the count of correct images and copy the epoch's `affines` [N, 2, 3] to the device."""
+        """Put the live model into training mode, reset the count of correct images and copy `affines` [N, 2, 3]."""
+        self.live_model.train()
         self.correct.zero_()
         self.affines.copy_(affines)
 
@@ -75,6 +92,8 @@ class TrainState:
     def update_ema(self):
         """Move the EMA weights and statistics a little towards the live ones: ema += rate · (live - ema)."""
         torch._foreach_lerp_(self.ema_tensors, self.live_tensors, self.ema_rate_views)
+        if self.ema_copies:
+            torch._foreach_copy_(self.ema_copies, self.live_copies)
 
     @torch.no_grad()
     def record(self, loss, logits, labels):
@@ -86,35 +105,32 @@ class TrainState:
         """Return the epoch's losses so far, a list, and its count of correct images. Waits for the device."""
         return self.losses[first_step : first_step + steps].tolist(), self.correct.item()
 
-    # --- Keep and restore ---
-
     def complete_epoch(self, row):
         """Add `row` to the history and remember the EMA weights, in one assignment: an interrupt finds both or none."""
         self.history, self.last_good = [*self.history, row], copy.deepcopy(self.ema_model.state_dict())
 
-    def roll_back(self):
-        """Set the EMA model back to the last complete epoch."""
+    def finish(self):
+        """Set the EMA model back to the last complete epoch, and its weights to the usual memory format."""
         self.ema_model.load_state_dict(self.last_good)
+        self.ema_model.to(memory_format=torch.contiguous_format).eval()
 
     def save(self):
-        """Return a copy of all that training has changed, random number generators included, for `load`."""
-        memory = [[optimizer.state.get(p, {}) for p in parameters_of(optimizer)] for optimizer in self.optimizers]
+        """Return all that training has changed, random number generators included, for `load`."""
         device = self.train.images.device
         random = [self.generator.get_state(), torch.get_rng_state()]
         if device.type == "cuda":
             random.append(torch.cuda.get_rng_state(device))
-        saved = {"live": self.live_model.state_dict(), "ema": self.ema_model.state_dict(), "optimizers": memory}
-        return copy.deepcopy(saved | {"random": random, "history": self.history})
+        models = {"live": self.live_model.state_dict(), "ema": self.ema_model.state_dict()}
+        optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+        return models | {"optimizers": optimizers, "random": random, "history": self.history}
 
     def load(self, saved):
-        """Restore what `save` returned, in place: a captured step keeps working on the same tensors."""
+        """Restore what `save` returned. Call it before the first step: a captured graph would keep the old tensors."""
         self.live_model.load_state_dict(saved["live"])
         self.ema_model.load_state_dict(saved["ema"])
         for optimizer, memory in zip(self.optimizers, saved["optimizers"], strict=True):
-            for parameter, entries in zip(parameters_of(optimizer), memory, strict=True):
-                for name, tensor in entries.items():
-                    own = optimizer.state[parameter].setdefault(name, torch.empty_like(tensor, device=parameter.device))
-                    own.copy_(tensor)
+            optimizer.load_state_dict(memory)
+        self._share_lr()
         generator, cpu, *cuda = saved["random"]
         self.generator.set_state(generator)
         torch.set_rng_state(cpu)
@@ -123,11 +139,16 @@ class TrainState:
         self.history, self.last_good = saved["history"], copy.deepcopy(self.ema_model.state_dict())
 
 
-def float_tensors(model):
-    """Return the parameters and BatchNorm statistics of `model`: all its tensors except integer counters."""
-    return [t for t in itertools.chain(model.parameters(), model.buffers()) if t.is_floating_point()]
+def averaged_and_copied(model):
+    """Return the tensors of `model` that the EMA averages, parameters and BatchNorm's statistics, and those it copies.
 
-
-def parameters_of(optimizer):
-    """Return the parameters of `optimizer`, always in the same order."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
+    BatchNorm's counters are neither: they stay as they are.
+    """
+    averaged, copied = list(model.parameters()), []
+    for name, buffer in model.named_buffers():
+        last = name.rpartition(".")[2]
+        if last in ("running_mean", "running_var"):
+            averaged.append(buffer)
+        elif last != "num_batches_tracked":
+            copied.append(buffer)
+    return averaged, copied

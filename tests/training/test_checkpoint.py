@@ -1,49 +1,227 @@
-"""Damaged, foreign and hostile checkpoints are refused; a disk that fails costs the checkpoint, not the run."""
+"""An interrupted or killed run resumes as if nothing had happened; files that are no checkpoint of it are refused."""
 
 import errno
 import functools
+import multiprocessing
 import os
+import signal
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers import Hostile
-from interrupted import assert_same_run, make_splits, run, run_until, same_weights, start
 
 import utils
 from model import Net
-from training.checkpoint import pack, unpack
+
+EPOCHS = 3
+STEPS = 4  # per epoch: 100 images, 32 at a time
 
 
-def flip_a_bit(content):
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+def make_splits(seed=0):
+    """Return 100 training images and 50 test images, of noise."""
+    generator, device = torch.Generator().manual_seed(seed), utils.pick_device()
+    images = torch.randint(256, (150, 1, 28, 28), dtype=torch.uint8, generator=generator).to(device)
+    labels = torch.arange(150, device=device) % 10
+    return utils.Split(images[:100], labels[:100]), utils.Split(images[100:], labels[100:])
 
 
-# What a file that is no checkpoint may hold: a function of a good one's bytes and of what hostile code would create.
-FOREIGN = {
-    "empty": lambda good, mark: b"",
-    "truncated": lambda good, mark: good[: len(good) // 2],
-    "one bit flipped": lambda good, mark: flip_a_bit(good),
-    "weights": lambda good, mark: pack(Net().state_dict()),
-    "hostile": lambda good, mark: pack({"settings": Hostile(mark)}),
+SPLITS = make_splits()
+
+
+def start(seed=0, dropout=0.1):
+    torch.manual_seed(seed)
+    return Net(dropout)
+
+
+def run(model, splits=SPLITS, **options):
+    return utils.fit(model, *splits, **({"epochs": EPOCHS, "batch_size": 32} | options))
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A checkpoint in a folder that does not exist yet."""
+    return tmp_path / "new" / "run.checkpoint"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """The model and history of a run that nothing interrupted."""
+    model = start()
+    return model, run(model)
+
+
+def assert_same_run(model, history, uninterrupted):
+    """Fail unless model and history are those of the uninterrupted run, bit for bit."""
+    expected, expected_history = uninterrupted
+    assert [row | {"seconds": 0} for row in history] == [row | {"seconds": 0} for row in expected_history]
+    values = zip(model.state_dict().values(), expected.state_dict().values(), strict=True)
+    assert all(torch.equal(value, other) for value, other in values)
+
+
+def stop_in_epoch(epoch):
+    """Return an `extra_metrics` that interrupts the run at the end of `epoch`, before that epoch is complete."""
+
+    def stop(state):
+        if len(state.history) == epoch - 1:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def assert_resumes(path, uninterrupted, **options):
+    """Run until something stops the second epoch, then again, from other weights; fail unless it ends the same."""
+    with pytest.raises(KeyboardInterrupt):
+        run(start(), checkpoint=path, **({"extra_metrics": stop_in_epoch(2)} | options))
+    model = start(seed=7)
+    options.pop("extra_metrics", None)
+    assert_same_run(model, run(model, checkpoint=path, **options), uninterrupted)
+
+
+# --- Interrupts ---
+
+
+def signal_before(call, function, number):
+    """Return `function`, sending the signal `number` to this process before its call number `call`."""
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == call:
+            signal.raise_signal(number)
+        return function(*arguments, **options)
+
+    return interrupted
+
+
+# When a signal comes in the second epoch: what is called then, and the number of that call.
+MOMENTS = {
+    "within a step": (torch.nn.functional, "cross_entropy", (STEPS + 1) + 3),
+    "within the evaluation": (torch.nn.functional, "cross_entropy", 2 * (STEPS + 1)),
+    "before the checkpoint is renamed": (Path, "replace", 2),
 }
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_fit_refuses_a_file_that_is_no_checkpoint_and_runs_no_code(tiny, stopped, tmp_path, kind):
-    mark = tmp_path / "mark"
-    stopped.write_bytes(FOREIGN[kind](stopped.read_bytes(), mark))
+def send_at(moment, number, patch):
+    place, name, call = MOMENTS[moment]
+    patch.setattr(place, name, signal_before(call, getattr(place, name), number))
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_stopped_run_resumes_and_ends_the_same(uninterrupted, path, capsys, monkeypatch, moment):
+    """With SIGINT, as Ctrl-C and Stop send it. The interrupt propagates, so that no notebook cell or script passes."""
+    monkeypatch.setattr("utils.make_run_step", lambda step, state: lambda: step(state))  # also on a GPU
+    foreign = path.with_name("run.checkpoint.1.new")
+    foreign.parent.mkdir()
+    foreign.touch()
+    model = start()
+    with monkeypatch.context() as patch:
+        send_at(moment, signal.SIGINT, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(model, checkpoint=path)
+    complete = 2 if "checkpoint" in moment else 1
+    assert f"Stopped after {complete} of {EPOCHS} epochs. Run again to resume." in capsys.readouterr().out
+    row = uninterrupted[1][complete - 1]
+    assert utils.evaluate(model, SPLITS[1]) == pytest.approx((row["test_loss"], row["test_accuracy"]), rel=1e-5)
+    model = start(seed=7)  # its weights don't matter
+    assert_same_run(model, run(model, checkpoint=path), uninterrupted)
+    assert "Resuming after epoch 1." in capsys.readouterr().out
+    assert list(path.parent.iterdir()) == [foreign]
+
+
+def train_until_killed(path, threads):
+    """Train in a process of its own, until SIGKILL leaves the second checkpoint written but not renamed."""
+    torch.set_num_threads(threads)
+    send_at("before the checkpoint is renamed", signal.SIGKILL, pytest.MonkeyPatch())
+    run(start(), checkpoint=path, verbose=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_killed_run_resumes_and_ends_the_same(uninterrupted, path, capsys):
+    """SIGKILL, which nothing can catch. The run after it uses up the file that was left behind."""
+    child = multiprocessing.get_context("spawn").Process(
+        target=train_until_killed, args=(path, torch.get_num_threads())
+    )
+    child.start()
+    child.join(300)
+    assert child.exitcode == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 2
+    model = start()
+    assert_same_run(model, run(model, checkpoint=path), uninterrupted)
+    assert "Resuming after epoch 1." in capsys.readouterr().out
+    assert list(path.parent.iterdir()) == []
+
+
+class Counting(torch.optim.SGD):
+    """Keeps plain numbers where torch's optimizers keep tensors, as optimizers of others do, and depends on them."""
+
+    @torch.no_grad()
+    def step(self):
+        (group,) = self.param_groups
+        group["count"] = group.get("count", 0) + 1
+        for p in group["params"]:
+            self.state[p]["sum"] = self.state[p].get("sum", 0.0) + 1.5
+            p.sub_(group["lr"] * p.grad / (group["count"] + self.state[p]["sum"]))
+
+
+def test_numbers_that_optimizers_keep_are_resumed(path, monkeypatch):
+    monkeypatch.setattr("utils.make_run_step", lambda step, state: lambda: step(state))  # numbers can't be captured
+    options = {"make_optimizers": lambda model, lr: [Counting(model.parameters(), lr)]}
+    model = start()
+    assert_resumes(path, (model, run(model, **options)), **options)
+
+
+def test_metrics_are_resumed_and_what_a_checkpoint_cannot_hold_is_refused_by_name(path, capsys):
+    metrics = {"f1": np.float64(0.1), "n": np.int64(3), "each": [np.float32(0.5)], "loss": torch.tensor(2.0), "to": "x"}
+    plain = {"f1": 0.1, "n": 3, "each": [0.5], "loss": 2.0, "to": "x"}
+    with pytest.raises(KeyboardInterrupt):
+        run(start(), checkpoint=path, extra_metrics=lambda state: stop_in_epoch(2)(state) or metrics)
+    history = run(start(), checkpoint=path)
+    assert "Resuming after epoch 1." in capsys.readouterr().out
+    assert {name: history[0][name] for name in plain} == plain
+    for value in (np.arange(3), np.datetime64("2024-01-01"), Path("x"), lambda: 1):
+        with pytest.raises(ValueError, match=r"extra_metrics' 'bad' is of type .* a number, a text"):
+            run(start(), epochs=2, extra_metrics=lambda state, value=value: {"bad": value})
+
+
+# --- Files ---
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    """The checkpoint, as bytes, of a run that was stopped in its second epoch."""
+    path = tmp_path_factory.mktemp("stopped") / "run.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        run(start(), checkpoint=path, extra_metrics=stop_in_epoch(2))
+    return path.read_bytes()
+
+
+@pytest.fixture
+def stopped(content, tmp_path):
+    """The file of such a checkpoint."""
+    path = tmp_path / "run.checkpoint"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["truncated", "weights", "hostile"])
+def test_fit_refuses_a_file_that_is_no_checkpoint_and_runs_no_code(stopped, content, tmp_path, kind):
+    mark, harmless = tmp_path / "mark", tmp_path / "harmless"
+    stopped.write_bytes(content[: len(content) // 2])
+    if kind != "truncated":
+        torch.save(Net().state_dict() if kind == "weights" else {"settings": Hostile(mark)}, stopped)
     with pytest.raises(ValueError, match=r"is damaged or not a checkpoint; use another file") as error:
-        run(start(), tiny, epochs=2, checkpoint=stopped)
+        run(start(), checkpoint=stopped)
     assert str(stopped) in str(error.value)
     assert not mark.exists()
+    torch.save({"settings": Hostile(harmless)}, stopped)
+    torch.load(stopped, weights_only=False)  # otherwise the test proves nothing: this does run the code
+    assert harmless.exists()
 
 
-def test_hostile_file_would_have_run(tmp_path):
-    """Otherwise the test above proves nothing."""
-    torch.save({"settings": Hostile(tmp_path / "mark")}, tmp_path / "hostile")
-    torch.load(tmp_path / "hostile", weights_only=False)
-    assert (tmp_path / "mark").exists()
+def sgd(model, lr, **options):
+    return [torch.optim.SGD(model.parameters(), lr, **options)]
 
 
 OTHER_SETTINGS = {
@@ -56,73 +234,63 @@ OTHER_SETTINGS = {
 
 
 @pytest.mark.parametrize("name", OTHER_SETTINGS)
-def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(tiny, stopped, content, name):
-    options = {"model": start(), "splits": tiny, "epochs": 2} | OTHER_SETTINGS[name]
+def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(stopped, content, name):
     different = rf"belongs to another run: {name} (was .* and is now|has changed).* Change that"
     with pytest.raises(ValueError, match=different):
-        run(**options, checkpoint=stopped)
+        run(**({"model": start()} | OTHER_SETTINGS[name]), checkpoint=stopped)
     assert stopped.read_bytes() == content
 
 
-# --- The disk ---
+def test_fit_refuses_the_checkpoint_of_other_optimizers_with_the_same_name(path):
+    def options(momentum):
+        return {"make_optimizers": lambda model, lr: sgd(model, lr, momentum=momentum), "checkpoint": path}
+
+    with pytest.raises(KeyboardInterrupt):
+        run(start(), **options(0.9), extra_metrics=stop_in_epoch(2))
+    with pytest.raises(ValueError, match="another run: what make_optimizers returns has changed"):
+        run(start(), **options(0.8))
 
 
-def test_disk_error_costs_one_checkpoint_and_not_the_run(tiny, uninterrupted, path, monkeypatch, capsys):
+def test_disk_error_costs_one_checkpoint_and_not_the_run(uninterrupted, path, monkeypatch, capsys):
     """The second checkpoint fails: the first one stays, whole, and training continues."""
-    fsync, calls, epochs_in_file = os.fsync, [], []
+    write_bytes, calls, epochs_in_file = Path.write_bytes, [], []
 
-    def fail_second_time(number):
+    def fail_second_time(self, content):
         calls.append(1)
+        write_bytes(self, content[: len(content) // len(calls)])
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        fsync(number)
 
     def look(state):
         if path.exists():
-            epochs_in_file.append(len(unpack(path.read_bytes())["state"]["history"]))
+            epochs_in_file.append(len(torch.load(path, weights_only=True)["run"]["history"]))
 
-    monkeypatch.setattr(os, "fsync", fail_second_time)
-    model = start(dropout=0.1)
-    history = run(model, tiny, checkpoint=path, extra_metrics=look)
+    monkeypatch.setattr(Path, "write_bytes", fail_second_time)
+    model = start()
+    history = run(model, checkpoint=path, extra_metrics=look)
     assert epochs_in_file == [1, 1]
     assert capsys.readouterr().out.count(f"Checkpoint {path} cannot be written: ") == 1
     assert_same_run(model, history, uninterrupted)
     assert list(path.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        ("file/run.checkpoint", r"cannot be written: .*; use a file in a folder that can, or train without"),
-        (".", r"cannot be read: .*; use another file"),
-    ],
-)
-def test_fit_refuses_an_unusable_path_before_training(tiny, tmp_path, monkeypatch, place, message):
+@pytest.mark.parametrize("place", ["file/run.checkpoint", "."])
+def test_fit_refuses_an_unusable_path_before_training(tmp_path, monkeypatch, place):
     monkeypatch.setattr("utils.train_epoch", None)  # would fail if it were called
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=message):
-        run(start(), tiny, checkpoint=tmp_path / place)
+    with pytest.raises(ValueError, match=r"checkpoint .* cannot be used: .*; use another file"):
+        run(start(), checkpoint=tmp_path / place)
 
 
-def test_non_finite_loss_keeps_the_last_good_checkpoint(tiny, uninterrupted, path):
-    """And the last good weights; without the cause, the run resumes from there."""
-    model, logits = start(dropout=0.1), []
+def test_non_finite_loss_keeps_the_last_good_weights_and_checkpoint(uninterrupted, path):
+    """Without the cause, the run resumes from there."""
+    model, logits = start(), []
 
     def sabotage(state):
-        logits.append(utils.compute_logits(model, tiny[1].images))
+        logits.append(utils.compute_logits(model, SPLITS[1].images))
         state.lr_schedule.fill_(torch.inf)
 
     with pytest.raises(FloatingPointError, match=r"epoch 2, step 2: the loss is nan"):
-        run(model, tiny, checkpoint=path, extra_metrics=sabotage)
-    assert torch.equal(utils.compute_logits(model, tiny[1].images), logits[0])
-    assert_same_run(model, run(model, tiny, checkpoint=path), uninterrupted)
-
-
-@pytest.mark.numeric
-def test_checkpoint_of_a_run_on_other_weights_resumes_the_same(tiny, uninterrupted, path):
-    """`model`'s own weights don't matter when a run is resumed."""
-    run_until(2, start(dropout=0.1), tiny, checkpoint=path)
-    torch.manual_seed(7)
-    model = Net(dropout=0.1)
-    assert not same_weights(model, start(dropout=0.1))
-    assert_same_run(model, run(model, tiny, checkpoint=path), uninterrupted)
+        run(model, checkpoint=path, extra_metrics=sabotage)
+    torch.testing.assert_close(utils.compute_logits(model, SPLITS[1].images), logits[0], atol=1e-4, rtol=1e-4)
+    assert_same_run(model, run(model, checkpoint=path), uninterrupted)

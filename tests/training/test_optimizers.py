@@ -75,6 +75,13 @@ def test_muon_and_adam_share_the_parameters_of_the_model():
     assert {p.shape[1] for p in adam if p.ndim == 4} == {1}
 
 
+def test_muon_steps_a_shared_weight_once():
+    first, second = torch.nn.Linear(10, 10), torch.nn.Linear(10, 10)
+    second.weight = first.weight
+    muon, _ = utils.muon_and_adam(torch.nn.Sequential(first, second), 0.1)
+    assert [len(group["params"]) for group in muon.param_groups] == [1]
+
+
 @pytest.mark.parametrize(
     ("layers", "kinds"),
     [

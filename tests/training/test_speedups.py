@@ -10,7 +10,6 @@ import platform
 import subprocess
 import sys
 import types
-import warnings
 
 import pytest
 import torch
@@ -19,8 +18,8 @@ from helpers import ROOT, make_net, make_state
 import utils
 from training import speedups
 from training.data import shuffled_batches
-from training.speedups import ALL, convert, make_run_step, tune_malloc
-from training.state import TrainState, float_tensors
+from training.speedups import ALL, GraphedStep, convert, make_run_step, prepare_capture
+from training.state import TrainState
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -58,15 +57,6 @@ def test_tune_malloc_avoids_page_faults():
     assert after < before / 10
 
 
-@pytest.mark.parametrize("error", [OSError, AttributeError])
-def test_tune_malloc_does_nothing_without_glibc(monkeypatch, error):
-    def fail(name):
-        raise error(name)
-
-    monkeypatch.setattr("ctypes.CDLL", fail)
-    tune_malloc.__wrapped__()
-
-
 # --- Layers ---
 
 
@@ -80,21 +70,6 @@ def fast_copy(model, device_type, monkeypatch, threads=2, enabled=ALL):
     """Return a copy of `model` with the fast layers for a kind of device; it is computed wherever `model` is."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     return convert(copy.deepcopy(model), types.SimpleNamespace(type=device_type), enabled)
-
-
-@pytest.mark.numeric
-@pytest.mark.parametrize(
-    ("kind", "minimum"), [("cuda", 1), ("cuda", 1000), ("cpu", 1)], ids=["every BatchNorm", "large BatchNorm", "CPU"]
-)
-def test_fast_layers_compute_the_same(device, monkeypatch, kind, minimum):
-    """In float64, far above rounding."""
-    monkeypatch.setattr(speedups, "MIN_VALUES_PER_CHANNEL", minimum)
-    plain = make_net().double().to(device, memory_format=torch.channels_last).train()
-    fast = fast_copy(plain, kind, monkeypatch)
-    images, weights = torch.randn(4, 1, 28, 28).double().to(device), torch.randn(4, 10).double().to(device)
-    torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
-    torch.testing.assert_close(fast.eval()(images), plain.eval()(images))
-    assert list(fast.state_dict()) == list(plain.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -121,6 +96,7 @@ class Doubled(torch.nn.Conv2d):
 
 @pytest.mark.numeric
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
+@pytest.mark.parametrize("minimum", [1, 1000], ids=["every BatchNorm", "large BatchNorm"])
 @pytest.mark.parametrize(
     "layer",
     [
@@ -137,8 +113,9 @@ class Doubled(torch.nn.Conv2d):
     ],
     ids=str,
 )
-def test_convert_keeps_what_any_layer_computes(monkeypatch, kind, layer):
-    monkeypatch.setattr(speedups, "MIN_VALUES_PER_CHANNEL", 1)
+def test_convert_keeps_what_any_layer_computes(monkeypatch, kind, minimum, layer):
+    """In float64, far above rounding, in training and in evaluation."""
+    monkeypatch.setattr(speedups, "MIN_VALUES_PER_CHANNEL", minimum)
     plain = copy.deepcopy(layer).double()
     fast = fast_copy(plain, kind, monkeypatch)
     images = torch.randn(3, 4, 5, 7).double()
@@ -147,169 +124,61 @@ def test_convert_keeps_what_any_layer_computes(monkeypatch, kind, layer):
     torch.testing.assert_close(fast(images), expected)
     if list(layer.parameters()):
         torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
+    torch.testing.assert_close(fast.eval()(images), plain.eval()(images))
+    if isinstance(layer, torch.nn.Conv2d):  # a single image, as wide as it has channels: a matrix product is possible
+        torch.testing.assert_close(fast(images[0, :, :4, :4]), plain(images[0, :, :4, :4]))
 
 
-def test_conv1x1_accepts_a_single_image(monkeypatch):
-    """As wide as it has channels, so that a matrix product would be possible, and wrong."""
-    plain = torch.nn.Conv2d(4, 6, 1)
-    image = torch.randn(4, 4, 4)
-    torch.testing.assert_close(fast_copy(plain, "cuda", monkeypatch)(image), plain(image))
+# --- Capture, with stand-ins for CUDA ---
 
 
-# --- Capture, with stand-ins for CUDA's streams and graphs ---
+def only_muon(model, lr):
+    """The meta device doesn't have Adam."""
+    return utils.muon_and_adam(model, lr)[:1]
 
 
-class StandIns:
-    """Stand-ins for torch.cuda: `log` lists what was asked of it; a step that is being captured computes nothing."""
-
-    def __init__(self, patch):
-        self.log, self.capturing, self.device, self.error = [], False, None, None
-        self.current = types.SimpleNamespace(wait_stream=lambda other: None)
-        self.side = types.SimpleNamespace(wait_stream=lambda other: None)
-        for name in ("device", "graph", "stream"):
-            patch.setattr(torch.cuda, name, getattr(self, f"on_{name}"))
-        patch.setattr(torch.cuda, "Stream", lambda: self.note("stream created", self.side))
-        patch.setattr(torch.cuda, "CUDAGraph", lambda: types.SimpleNamespace(replay=self.replay))
-        patch.setattr(torch.cuda, "current_stream", lambda: self.current)
-        patch.setattr(torch.cuda, "set_stream", lambda stream: self.note("stream restored", stream))
-        patch.setattr(speedups, "make_capturable", lambda optimizers: None)  # what it sets is refused on a CPU
-
-    def note(self, what, value=None):
-        assert self.device is not None, f"{what} on whatever device is current"
-        self.log.append(what)
-        return value
+@pytest.mark.parametrize("error", [None, RuntimeError("not permitted when capturing")])
+def test_graphed_step_is_warmed_up_captured_once_and_replayed(small, monkeypatch, error):
+    """Or, if it cannot be captured, run as it is, with one warning."""
+    log, state = [], make_state(small[0], make_optimizers=only_muon)
 
     @contextlib.contextmanager
-    def on_device(self, device):
-        self.device = device
+    def capture(graph, stream):
+        log.append("capture")
         yield
-        self.device = None
+        if error:
+            raise error
 
-    @contextlib.contextmanager
-    def on_stream(self, stream):
-        assert stream is self.side
-        yield
-
-    @contextlib.contextmanager
-    def on_graph(self, graph, stream):
-        assert stream is self.side
-        self.capturing = True
-        yield
-        self.capturing = False
-        if self.error is not None:
-            raise self.error
-
-    def step(self, state):
-        self.note("capture" if self.capturing else "step")
-        self.state = state
-        if not self.capturing:
-            utils.train_step(state)
-
-    def replay(self):
-        self.note("replay")
-        utils.train_step(self.state)
+    stream = types.SimpleNamespace(wait_stream=lambda other: None)
+    graph = types.SimpleNamespace(replay=lambda: log.append("replay"))
+    cuda = {"device": contextlib.nullcontext, "stream": contextlib.nullcontext, "graph": capture}
+    cuda |= {"Stream": lambda: stream, "current_stream": lambda: stream, "CUDAGraph": lambda: graph}
+    monkeypatch.setattr(torch, "cuda", types.SimpleNamespace(**cuda, set_stream=lambda stream: log.append("restored")))
+    run_step = GraphedStep(lambda state: log.append("step"), state)
+    with pytest.warns(UserWarning, match="not permitted") if error else contextlib.nullcontext():
+        for _ in range(5):
+            run_step()
+    rest = ["restored", "step", "step"] if error else ["replay", "replay"]
+    assert log == ["step", "step", "step", "capture", "step", *rest]
 
 
-@pytest.fixture
-def stand_ins(monkeypatch):
-    return StandIns(monkeypatch)
-
-
-@pytest.fixture
-def split(small):
-    """Six batches of 16 training images, on the CPU, where nothing else is captured."""
-    return utils.Split(*(part[:96].cpu() for part in small[0]))
-
-
-def one(kind):
-    return lambda model, lr: [kind(model.parameters(), lr)]
-
-
-def train(state, run_step=None):
-    """Train for six steps and return what training changed: tensors by name."""
-    order = shuffled_batches(96, 16, torch.Generator().manual_seed(0))
-    run_step = run_step or make_run_step(utils.train_step, state)
-    utils.train_epoch(state, run_step, order, state.affines.clone(), verbose=False)
-    saved = state.save()
-    memory = {
-        f"{number} {name}": value
-        for number, entries in enumerate(itertools.chain(*saved["optimizers"]))
-        for name, value in entries.items()
-    }
-    ema = {f"ema {name}": value for name, value in saved["ema"].items()}
-    return {**saved["live"], **ema, **memory, "losses": state.losses}
-
-
-def train_graphed(state, stand_ins):
-    return train(state, speedups.GraphedStep(stand_ins.step, state))
-
-
-def assert_same(ours, expected):
-    assert list(ours) == list(expected)
-    assert [name for name in expected if not torch.equal(ours[name], expected[name])] == []
-
-
-@pytest.mark.parametrize("make_optimizers", [utils.muon_and_adam, one(torch.optim.NAdam)], ids=["Muon", "NAdam"])
-def test_graphed_steps_are_the_steps_of_the_run(split, stand_ins, make_optimizers):
-    """The first three uncaptured, the others replayed: none is lost, none is taken twice, nothing is undone.
-
-    The state of NAdam doesn't start at zero.
-    """
-    plain, captured = (make_state(split, make_optimizers=make_optimizers, batch_size=16) for _ in range(2))
-    assert_same(train_graphed(captured, stand_ins), train(plain))
-    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", *["replay"] * 3]
-
-
-@pytest.mark.parametrize("error", [RuntimeError("not permitted\nwhen capturing"), ValueError()])
-def test_training_continues_if_capture_fails(split, stand_ins, capsys, error):
-    stand_ins.error = error
-    plain, captured = (make_state(split, batch_size=16) for _ in range(2))
-    ours = train_graphed(captured, stand_ins)
-    assert stand_ins.log == ["stream created", *["step"] * 3, "capture", "stream restored", *["step"] * 3]
-    (line,) = capsys.readouterr().out.splitlines()
-    assert f"cannot be captured as a CUDA graph ({type(error).__name__}: " in line
-    assert_same(ours, train(plain))
-
-
-def test_optimizer_that_reads_back_is_reported_and_trained_uncaptured(split, stand_ins, monkeypatch, capsys):
-    monkeypatch.setattr(speedups, "make_capturable", lambda optimizers: "Adagrad reads its learning rate back")
-    plain, slow = (make_state(split, make_optimizers=one(torch.optim.Adagrad), batch_size=16) for _ in range(2))
-    assert_same(train_graphed(slow, stand_ins), train(plain))
-    assert capsys.readouterr().out.count("(Adagrad reads its learning rate back)") == 1
-
-
-def test_warm_up_hides_only_the_warning_about_capturable(split, stand_ins, recwarn):
-    def warn_and_step(state):
-        warnings.warn("This instance was constructed with capturable=True, but step() is running without", stacklevel=2)
-        warnings.warn("something else", stacklevel=2)
-
-    speedups.GraphedStep(warn_and_step, make_state(split))()
-    assert [str(warning.message) for warning in recwarn] == ["something else"]
-
-
-def test_make_capturable_covers_torch_optimizers():
+def test_prepare_capture_covers_torch_optimizers():
     def of(kind, **options):
         return kind(make_net().parameters(), lr=0.1, **options)
 
     optim = torch.optim
     capturable = (optim.Adam, optim.AdamW, optim.NAdam, optim.RAdam, optim.ASGD, optim.Rprop, optim.RMSprop)
     optimizers = [of(kind) for kind in (*capturable, optim.Adadelta, optim.Adamax)]
-    assert speedups.make_capturable(optimizers) is None
+    assert prepare_capture(optimizers) is None
     assert all(group["capturable"] for optimizer in optimizers for group in optimizer.param_groups)
     sgd = of(optim.SGD, momentum=0.9, foreach=True)
-    assert speedups.make_capturable([sgd]) is None
+    assert prepare_capture([sgd, *utils.muon_and_adam(make_net(), 0.1)]) is None
     assert [(group["fused"], group["foreach"]) for group in sgd.param_groups] == [(True, False)]
-    assert speedups.make_capturable(utils.muon_and_adam(make_net(), 0.1)) is None
     for kind in (optim.Adagrad, optim.Adafactor, type("Derived", (optim.Adagrad,), {})):
-        assert speedups.make_capturable([sgd, of(kind)]).startswith(f"{kind.__name__} reads its learning rate back")
+        assert prepare_capture([sgd, of(kind)]).startswith(f"{kind.__name__} reads its learning rate back")
 
 
 # --- Without data: on PyTorch's meta device nothing can be read back, and no tensor may be elsewhere ---
-
-
-def only_muon(model, lr):
-    """The meta device doesn't have Adam."""
-    return utils.muon_and_adam(model, lr)[:1]
 
 
 @pytest.fixture
@@ -330,17 +199,17 @@ def run_epoch(state, step=utils.train_step):
 
 def tensors_of(state):
     """Return all tensors that a step may touch, by name."""
-    found = {name: value for name, value in vars(state).items() if isinstance(value, torch.Tensor)}
-    found |= dict(zip(("images", "labels"), state.train, strict=True))
+    tensors = {name: value for name, value in vars(state).items() if isinstance(value, torch.Tensor)}
+    tensors |= dict(zip(("images", "labels"), state.train, strict=True))
     for model in (state.live_model, state.ema_model):
-        found |= {f"{id(model)} {name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"{id(model)} {name}": value for name, value in model.state_dict().items()}
     lists = state.ema_tensors + state.live_tensors + state.ema_rate_views
-    found |= {f"ema {number}": value for number, value in enumerate(lists)}
+    tensors |= {f"ema {number}": value for number, value in enumerate(lists)}
     for number, optimizer in enumerate(state.optimizers):
-        found |= {f"lr {number} {n}": group["lr"] for n, group in enumerate(optimizer.param_groups)}
+        tensors |= {f"lr {number} {n}": group["lr"] for n, group in enumerate(optimizer.param_groups)}
         entries = itertools.chain(*(entries.items() for entries in optimizer.state.values()))
-        found |= {f"memory {number} {n} {name}": value for n, (name, value) in enumerate(entries)}
-    return found
+        tensors |= {f"memory {number} {n} {name}": value for n, (name, value) in enumerate(entries)}
+    return tensors
 
 
 def elsewhere(state):
@@ -389,8 +258,7 @@ def test_graphed_step_is_the_plain_step(small):
         run_plain()
     assert isinstance(run_captured.run, types.BuiltinMethodType | types.MethodType)  # graph.replay
     torch.testing.assert_close(captured.losses[0], plain.losses[0], atol=1e-3, rtol=1e-2)
-    pairs = zip(float_tensors(captured.ema_model), float_tensors(plain.ema_model), strict=True)
-    for ours, expected in pairs:
+    for ours, expected in zip(captured.ema_tensors, plain.ema_tensors, strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-3, rtol=1e-2)
 
 

@@ -50,7 +50,6 @@ def raw(tmp_path):
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, driven through Selenium. Without it, tests are skipped; in CI they fail."""
-    pytest.importorskip("selenium", reason="needs the package selenium")
     if not has_chrome() and not os.environ.get("CI"):
         pytest.skip(MISSING)
     with open_chrome() as chrome:

@@ -1,14 +1,11 @@
 """The exported model: valid, and the same function as the network on every test image."""
 
-import pytest
+import onnx
 import torch
 
 import utils
 from model import load_net
 from tools.export_onnx import MODEL, compute_logits, export
-
-onnx = pytest.importorskip("onnx", reason="needs the packages of the group deploy")
-pytest.importorskip("onnxruntime", reason="needs the packages of the group deploy")
 
 # Logits reach 30, where float32 has steps of 2e-6, and every layer may add in another order.
 TOLERANCE = 1e-4
@@ -32,7 +29,6 @@ def test_logits_equal_those_of_torch_on_all_test_images(mnist):
 
 
 def test_export_today_gives_the_committed_model(mnist, tmp_path):
-    pytest.importorskip("onnxscript", reason="needs the packages of the group deploy")
     export(load_net(), tmp_path / "again.onnx")
     for n in (1, 7):
         images = mnist[1].images[:n].cpu()

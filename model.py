@@ -31,7 +31,7 @@ def depthwise3x3(channels):
 def block(*convolutions, dropout):
     """Return the layers convolution(s) → ReLU → BatchNorm → Dropout as a list."""
     channels = convolutions[-1].out_channels
-    return [*convolutions, nn.ReLU(), nn.BatchNorm2d(channels), nn.Dropout(dropout)]
+    return [*convolutions, nn.ReLU(), nn.BatchNorm2d(channels), nn.Dropout(float(dropout))]
 
 
 class Net(nn.Module):

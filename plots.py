@@ -37,9 +37,6 @@ def show_image(axes, image, title=""):
     axes.set_title(title, fontsize=9, pad=3)
 
 
-# --- The data --------------------------------------------------------------------------------------------------------
-
-
 @default_style
 def plot_digits(split, columns=12):
     """Draw the first `columns` images of each class of `split`, one row per class."""
@@ -100,9 +97,6 @@ def plot_augmentation(images, generator=None):
     axes[0][2].set_title("as in training", fontsize=9, pad=3)
     axes[0][6].set_title("four times as strong, to show the effect", fontsize=9, pad=3)
     return figure
-
-
-# --- The network -----------------------------------------------------------------------------------------------------
 
 
 @default_style
@@ -180,9 +174,6 @@ def tile(maps, side=252, gutter=4):
     return picture
 
 
-# --- Training --------------------------------------------------------------------------------------------------------
-
-
 @default_style
 def plot_learning_rate(rates, epochs):
     """Draw the learning rate of every step, `rates` [steps], over `epochs` epochs."""
@@ -221,9 +212,6 @@ def plot_history(history):
     right.yaxis.set_major_formatter(lambda errors, _: f"{100 - errors:g}")
     right.invert_yaxis()
     return figure
-
-
-# --- Mistakes --------------------------------------------------------------------------------------------------------
 
 
 @default_style

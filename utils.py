@@ -7,7 +7,6 @@ are imported here, so `import utils` is enough.
 # ruff: noqa: F401 - some names are imported for those who import utils
 import math
 import os
-import shutil
 import statistics
 import sys
 import time
@@ -32,7 +31,7 @@ from plots import (
 )
 from training import validation
 from training.augmentation import identity_affines, random_affines, warp
-from training.checkpoint import Checkpoint, describe
+from training.checkpoint import Checkpoint
 from training.data import Split, hold_out, load_mnist, make_batch, normalize, shuffled_batches
 from training.modes import evaluation_mode, training_modes
 from training.optimizers import muon_and_adam, one_cycle
@@ -75,10 +74,8 @@ def train_epoch(state, run_step, order, affines, first_step=0, verbose=True):
             if done == steps or time.monotonic() - shown > 0.5:
                 losses, correct = state.read_progress(first_step, done)
                 accuracy = correct / (done * batch_size)
-                shown_loss = f"{losses[-1]:.4f}" if bar.is_narrow else losses[-1]
-                bar.set_description_str(
-                    f"Loss={shown_loss} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}", refresh=False
-                )
+                text = f"Loss={losses[-1]} Batch_id={done - 1} Accuracy={100 * accuracy:.2f}"
+                bar.set_description_str(text, refresh=False)
                 bar.update(done - bar.n)
                 shown = time.monotonic()
                 for step, loss in enumerate(losses, start=1):
@@ -105,12 +102,10 @@ def fit(
 ):
     """Train on the `Split` `train`, evaluate on `test` after every epoch, and return the history.
 
-    `model` becomes the exponential moving average (EMA) of the weights; a copy of it is trained. Test accuracy is that
-    of the EMA weights, and `model` ends with them, in evaluation mode. Training accuracy is that of the copy, on
-    augmented images and with each batch's own BatchNorm statistics.
-
-    The history is a list with one dictionary per epoch: `epoch`, `train_loss`, `train_accuracy`, `test_loss`,
-    `test_accuracy` and `seconds`. Accuracies are fractions.
+    `model` becomes the exponential moving average (EMA) of the weights of a copy, which is trained, and ends in
+    evaluation mode. The history is a list with one dictionary per epoch: `epoch`, `train_loss`, `train_accuracy`,
+    `test_loss`, `test_accuracy` and `seconds`. Accuracies are fractions. Those on the test images are of the EMA
+    weights; those on the training images of the copy, with augmentation and each batch's own BatchNorm statistics.
 
     `make_optimizers(model, lr)` returns a list of optimizers. `schedule(steps)` returns a multiplier of their learning
     rates for each step, float32 [steps]. `augment(n, generator=…)` returns an epoch's maps for `warp`, one per image;
@@ -124,16 +119,15 @@ def fit(
     are set for training, regardless of the caller's, and restored afterwards.
 
     `checkpoint` is the path of a file that is written after every epoch but the last, and deleted when training ends.
-    Calling `fit` again with the same arguments resumes after the last complete epoch, and reproduces the uninterrupted
-    run bit for bit on the same machine, regardless of `model`'s weights. Functions are compared by name only.
+    Calling `fit` again with the same arguments resumes from it, and reproduces the uninterrupted run bit for bit on the
+    same machine, regardless of `model`'s weights. Functions are compared by name only.
 
-    After an interrupt (Ctrl-C, Stop), `model` has the EMA weights of the last complete epoch, and the KeyboardInterrupt
-    propagates, so that neither a script nor a notebook mistakes a partial run for a complete one. The checkpoint may be
-    an epoch older, if the interrupt came before it was written; nothing else is lost.
+    After an interrupt (Ctrl-C, Stop) or an error, `model` has the EMA weights of the last complete epoch. The
+    checkpoint is of that epoch or, if there was no time to write it, of the one before. The KeyboardInterrupt
+    propagates, in notebooks as well, so that nothing mistakes a partial run for a complete one.
 
     Raises ValueError for invalid arguments and for a checkpoint that cannot be used, before training starts, and for
-    invalid results of `augment` and `extra_metrics` when they are called; and FloatingPointError if a loss is not
-    finite. `model` is then as after the last complete epoch, too.
+    invalid results of `augment` and `extra_metrics`; and FloatingPointError if a loss is not finite.
     """
     functions = {"make_optimizers": make_optimizers, "schedule": schedule, "augment": augment}
     numbers = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema_decay": ema_decay, "seed": seed}
@@ -157,7 +151,7 @@ def fit(
             if checkpoint is not None:
                 settings = numbers | functions | {"train": train, "test": test, "model": model}
                 settings |= {"what make_optimizers returns": state.hyperparameters, "torch": torch.__version__}
-                saver = Checkpoint(checkpoint, describe(settings))
+                saver = Checkpoint(checkpoint, settings)
                 if saver.resume(state):
                     say(f"Resuming after epoch {len(state.history)}.")
             run_step = make_run_step(train_step, state)
@@ -266,12 +260,8 @@ def set_seed(seed):
 
 
 def progress_bar(steps, verbose):
-    """Return a tqdm bar of `steps` on stdout, a short one in a narrow terminal; `train_epoch` refreshes it."""
-    is_terminal = getattr(sys.stdout, "isatty", lambda: False)  # stdout may be None, or any object that can write
-    is_narrow = is_terminal() and shutil.get_terminal_size().columns < 110
-    gauge = "% " if is_narrow else "%|{bar:10}| "
-    layout = "{desc}: {percentage:3.0f}" + gauge + "{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
-    is_silent = not verbose or sys.stdout is None
-    bar = tqdm(total=steps, bar_format=layout, file=sys.stdout, mininterval=0, disable=is_silent)
-    bar.is_narrow = is_narrow
-    return bar
+    """Return a tqdm bar of `steps` on stdout, cut off at the width of a terminal; `train_epoch` refreshes it."""
+    is_terminal = getattr(sys.stdout, "isatty", lambda: False)()  # stdout may be None, or any object that can write
+    layout = "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
+    options = {"mininterval": 0, "dynamic_ncols": is_terminal, "disable": not verbose or sys.stdout is None}
+    return tqdm(total=steps, bar_format=layout, file=sys.stdout, **options)

@@ -107,24 +107,3 @@ def test_refused_fit_changes_nothing(capsys):
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
     assert model.training
     assert capsys.readouterr().out == ""
-
-
-def exploding_at(fatal):
-    """Return a `make_optimizers` whose step number `fatal` makes the weights infinite."""
-
-    class Explode(torch.optim.SGD):
-        @torch.no_grad()
-        def step(self):
-            for p in self.param_groups[0]["params"]:
-                # Counted on the device, since a captured step runs in Python only once.
-                count = self.state[p].setdefault("count", torch.zeros((), device=p.device)).add_(1)
-                p.mul_(torch.where(count == fatal, math.inf, 1.0))
-
-    return lambda model, lr: [Explode(model.parameters(), lr)]
-
-
-@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (3, "the test loss")])
-def test_non_finite_loss_stops_the_run(small, fatal, words):
-    few = utils.Split(small[0].images[:96], small[0].labels[:96])
-    with pytest.raises(FloatingPointError, match=rf"epoch 1, {words} is nan; try a lower lr than 0\.1"):
-        utils.fit(Net(), few, few, epochs=2, batch_size=32, make_optimizers=exploding_at(fatal), lr=0.1)

@@ -1,13 +1,16 @@
-"""The architecture is the one that the project promises, layer by layer."""
+"""The architecture is the one that the project promises, layer by layer; weights are saved and loaded whole."""
 
+import errno
 import itertools
+import os
+from pathlib import Path
 
 import pytest
 import torch
 import torchsummary
-from helpers import ROOT
+from helpers import ROOT, make_net
 
-from model import Net
+from model import Net, load_net, save_weights
 
 # What torchsummary printed of the network that this project reproduces.
 TABLE = (ROOT / "tools" / "reference_summary.txt").read_text(encoding="utf-8")
@@ -18,8 +21,7 @@ FIELDS = {"edges": 5, "parts": 9, "shrink": 10, "shapes": 22}
 
 @pytest.fixture
 def net():
-    torch.manual_seed(0)
-    return Net().eval()
+    return make_net().eval()
 
 
 def test_summary_is_the_reference_table(capsys):
@@ -31,6 +33,8 @@ def test_summary_is_the_reference_table(capsys):
 
 def test_dropout_rate_reaches_every_block():
     assert [layer.p for layer in Net(0.05).modules() if isinstance(layer, torch.nn.Dropout)] == [0.05] * 9
+    with pytest.raises(ValueError, match="dropout is 1"):
+        Net(1)
 
 
 def test_blocks_are_convolution_relu_batchnorm_dropout_without_biases(net):
@@ -39,13 +43,6 @@ def test_blocks_are_convolution_relu_batchnorm_dropout_without_biases(net):
     for previous, kind in itertools.pairwise(kinds):
         assert previous in after.get(kind, {previous})
     assert all(layer.bias is None for layer in net.modules() if isinstance(layer, torch.nn.Conv2d))
-
-
-@pytest.mark.parametrize("n", [1, 128])
-def test_logits_have_one_row_per_image(net, n):
-    logits = net(torch.randn(n, 1, 28, 28))
-    assert logits.shape == (n, 10)
-    assert logits.dtype == torch.float32
 
 
 @pytest.mark.numeric
@@ -73,15 +70,53 @@ def test_every_input_pixel_can_change_the_logits(net):
     assert (images.grad.abs().sum(dim=(0, 1)) > 0).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (4, 3, 28, 28), (4, 28, 28, 1)], ids=str)
-def test_wrong_images_are_refused_by_name(net, shape):
-    images = torch.zeros(shape)
+@pytest.mark.parametrize("images", [torch.zeros(1, 28, 28), torch.zeros(4, 28, 28, 1), torch.ones(1, 1, 28, 28).byte()])
+def test_wrong_images_are_refused_by_name(net, images):
     with pytest.raises(ValueError, match=r"images are .*expects float32 \[N, 1, 28, 28\]") as error:
         net(images)
     assert str(list(images.shape)) in str(error.value)
 
 
-@pytest.mark.parametrize("dropout", [-0.1, float("nan")])
-def test_wrong_dropout_is_refused_by_name(dropout):
-    with pytest.raises(ValueError, match="dropout is"):
-        Net(dropout)
+def test_net_can_be_traced(net):
+    """As torchvision's create_feature_extractor does; the tracer's stand-in for images has no shape."""
+    images = torch.randn(2, 1, 28, 28)
+    assert torch.equal(torch.fx.symbolic_trace(net)(images), net(images))
+
+
+# --- Weights ---
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, torch.compile, torch.nn.DataParallel])
+def test_weights_are_saved_and_loaded_again(net, device, tmp_path, monkeypatch, wrap):
+    """As contiguous CPU tensors, in a new folder of the home directory; compiled models have other names."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save_weights(wrap(make_net().to(device, memory_format=torch.channels_last)), "~/new/weights.pt")
+    saved = torch.load(tmp_path / "new" / "weights.pt", weights_only=True)
+    assert all(value.device.type == "cpu" and value.is_contiguous() for value in saved.values())
+    loaded = load_net("~/new/weights.pt")
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in loaded.state_dict().items())
+    assert not loaded.training
+
+
+def test_save_weights_keeps_the_old_file_if_the_disk_is_full(net, tmp_path, monkeypatch):
+    path, write_bytes = tmp_path / "weights.pt", Path.write_bytes
+
+    def write_half(self, content):
+        write_bytes(self, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    save_weights(net, path)
+    content = path.read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match=r"the weights cannot be saved as .*weights\.pt: No space left") as error:
+        save_weights(make_net(seed=1), path)
+    assert str(path) in str(error.value)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_load_net_refuses_other_files(tmp_path):
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=r"other\.pt does not hold weights of this network"):
+        load_net(tmp_path / "other.pt")

@@ -107,6 +107,13 @@ def test_history_is_black_on_white_in_a_dark_style():
     assert figure.axes[1].lines[2].get_color() == figure.axes[0].xaxis.label.get_color() == "black"
 
 
+def test_class_balance_cuts_off_no_bar(mnist):
+    train, test = mnist
+    few = utils.Split(train.images[:3], torch.tensor([0, 0, 1]))
+    (axes,) = utils.plot_class_balance(few, test).axes
+    assert axes.get_ylim()[1] > max(bar.get_height() for bar in axes.patches) > 66
+
+
 def test_digits_shows_the_first_images_of_each_class(figures, mnist):
     cells = iter(figures["digits"].axes)
     for digit in range(10):

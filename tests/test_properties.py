@@ -15,8 +15,8 @@ from training.data import FILES, make_batch, read_files, shuffled_batches
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("steady")
 
-ARCHIVE = (ROOT / "data" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").read_bytes()
 NAME = "t10k-labels-idx1-ubyte"
+ARCHIVE = (ROOT / "data" / "MNIST" / "raw" / f"{NAME}.gz").read_bytes()
 
 seeds = st.integers(0, 2**32)
 limits = st.fixed_dictionaries(
@@ -31,20 +31,6 @@ limits = st.fixed_dictionaries(
 
 def pictures(n, seed):
     return torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.mark.numeric
-@given(n=st.integers(0, 300), limits=limits, seed=seeds)
-def test_random_affines_are_finite_and_within_their_limits(n, limits, seed):
-    maps = utils.random_affines(n, **limits, generator=torch.Generator().manual_seed(seed))
-    again = utils.random_affines(n, **limits, generator=torch.Generator().manual_seed(seed))
-    assert maps.shape == (n, 2, 3)
-    assert maps.dtype == torch.float32
-    assert maps.isfinite().all()
-    assert torch.equal(maps, again)
-    assert (maps[:, :, 2].abs() <= 2 * limits["shift"] + 1e-5).all()
-    zoom = 1 / torch.linalg.det(maps[:, :, :2]).sqrt()
-    assert ((zoom - 1).abs() <= limits["scale"] + 1e-3).all()
 
 
 @pytest.mark.numeric
@@ -64,11 +50,13 @@ def test_shuffled_batches_contain_every_image_and_are_full(n, batch_size, seed):
     assert order.shape == (-(-n // batch_size), batch_size)
     assert order.flatten()[:n].sort().values.tolist() == list(range(n))
     assert torch.equal(order.flatten()[n:], order.flatten().repeat(batch_size)[: order.numel() - n])  # filled up
+    assert n < 20 or order.flatten()[:n].tolist() != list(range(n))
 
 
 @pytest.mark.numeric
 @given(n=st.integers(1, 60), batch_size=st.integers(1, 40), seed=seeds)
 def test_make_batch_returns_the_images_and_labels_of_its_indices(n, batch_size, seed):
+    """Identity maps change nothing."""
     generator = torch.Generator().manual_seed(seed)
     split = utils.Split(pictures(n, seed), torch.randint(0, 10, (n,), generator=generator))
     still = utils.identity_affines(n)
@@ -78,28 +66,13 @@ def test_make_batch_returns_the_images_and_labels_of_its_indices(n, batch_size, 
         torch.testing.assert_close(images, utils.normalize(split.images[rows]), atol=1e-3, rtol=0)
 
 
-@pytest.mark.numeric
-@given(steps=st.integers(1, 3000), warmup=st.floats(0.01, 0.99))
-def test_one_cycle_stays_between_zero_and_its_peak(steps, warmup):
-    multipliers = utils.one_cycle(steps, warmup)
-    assert multipliers.shape == (steps,)
-    assert (multipliers >= -1e-6).all()
-    assert (multipliers <= 1 + 1e-6).all()
-    assert multipliers[-1].abs() < 1e-5
-
-
+places = st.integers(0, len(ARCHIVE) - 1)
 damages = st.one_of(
-    st.builds(lambda end: ARCHIVE[:end], st.integers(0, len(ARCHIVE) - 1)),
+    st.builds(lambda end: ARCHIVE[:end], places),
     st.builds(
-        lambda place, bits: ARCHIVE[:place] + bytes([ARCHIVE[place] ^ bits]) + ARCHIVE[place + 1 :],
-        st.integers(0, len(ARCHIVE) - 1),
-        st.integers(1, 255),
+        lambda at, bits: ARCHIVE[:at] + bytes([ARCHIVE[at] ^ bits]) + ARCHIVE[at + 1 :], places, st.integers(1, 255)
     ),
-    st.builds(
-        lambda place, extra: ARCHIVE[:place] + extra + ARCHIVE[place:],
-        st.integers(0, len(ARCHIVE)),
-        st.binary(min_size=1, max_size=20),
-    ),
+    st.builds(lambda at, extra: ARCHIVE[:at] + extra + ARCHIVE[at:], places, st.binary(min_size=1, max_size=20)),
     st.binary(max_size=100),
 )
 

@@ -9,10 +9,11 @@ import torch
 
 
 class Checkpoint:
-    """The file at `path` from which `fit` resumes a run. `settings`, a dictionary of texts, identify the run."""
+    """The file at `path` from which `fit` resumes a run, which is identified by the dictionary `settings`."""
 
     def __init__(self, path, settings):
-        self.path, self.settings = Path(path).expanduser(), settings
+        self.path = Path(path).expanduser()
+        self.settings = {name: as_text(value) for name, value in settings.items()}
 
     def resume(self, state):
         """Restore `state`, a `TrainState`, from the file and return True, or return False if there is no file.
@@ -57,23 +58,17 @@ class Checkpoint:
             print(f"Checkpoint {self.path} cannot be written: {error}. Training continues; don't interrupt it.")
 
     def remove(self):
-        """Delete the file."""
-        try:
+        """Delete the file. If that fails, the next run resumes from it and repeats the last epoch."""
+        with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
-        except OSError as error:
-            print(f"The run is complete, but {self.path} cannot be deleted: {error.strerror}. Delete it by hand.")
 
 
-def describe(settings):
-    """Return `settings` with values as text: a function by its name, a data split by its size and contents."""
-
-    def text(value):
-        if isinstance(value, functools.partial):
-            return f"{text(value.func)} with {value.args} {value.keywords}"
-        if hasattr(value, "images") and hasattr(value, "labels"):
-            return f"{len(value.labels)} images with sums {int(value.images.sum())} and {int(value.labels.sum())}"
-        if callable(value) and not isinstance(value, torch.nn.Module):
-            return getattr(value, "__qualname__", type(value).__qualname__)
-        return str(value)
-
-    return {name: text(value) for name, value in settings.items()}
+def as_text(value):
+    """Return a setting of `fit` as text: a function by its name, a data split by its size and contents."""
+    if isinstance(value, functools.partial):
+        return f"{as_text(value.func)} with {value.args} {value.keywords}"
+    if hasattr(value, "images") and hasattr(value, "labels"):
+        return f"{len(value.labels)} images with sums {int(value.images.sum())} and {int(value.labels.sum())}"
+    if callable(value) and not isinstance(value, torch.nn.Module):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return str(value)

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import math
-import socket
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -81,16 +80,12 @@ def download_missing(root, raw):
     """Download into `raw` what is missing there. Raises OSError if that fails, for example without a network."""
     from torchvision.datasets import MNIST  # only here: nothing else needs torchvision
 
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(30)  # seconds without an answer; torchvision would wait forever
     try:
         MNIST(root, download=True)
     except (OSError, RuntimeError) as error:
         wanted = ", ".join(f"{name}.gz" for name in FILES)
         way_out = f"Connect to the network and try again, or put {wanted} into {raw}."
         raise OSError(f"MNIST is not complete in {raw} and cannot be downloaded: {error}. {way_out}") from error
-    finally:
-        socket.setdefaulttimeout(timeout)
 
 
 def hold_out(split, every=6, seed=0):

@@ -11,25 +11,13 @@ import warnings
 import torch
 from torch import nn
 
-ALL = frozenset(
-    {
-        # On a CPU
-        "malloc",  # keep freed memory instead of returning it to the system
-        "channels_last",  # store activations with the channels innermost
-        "batchnorm_channels_first",  # but compute BatchNorm channels-first in layers with few channels
-        # On a CUDA GPU
-        "conv1x1_as_bmm",  # compute 1×1 convolutions as matrix products
-        "batchnorm_channels_last",  # compute BatchNorm layers of many values with PyTorch's own kernel
-        "cuda_graph",  # capture the whole step once and replay it, one launch instead of hundreds
-    }
-)
+ON_CPU = {"malloc", "channels_last", "batchnorm_channels_first"}
+ON_CUDA = {"cuda_graph", "conv1x1_as_bmm", "batchnorm_channels_last"}
+ALL = frozenset(ON_CPU | ON_CUDA)
 
 WARM_UP = 3  # uncaptured steps before the capture
 MIN_VALUES_PER_CHANNEL = 1 << 15  # in a batch: BatchNorm layers with fewer stay as they are on a GPU
 MAX_NARROW_CHANNELS = 15  # BatchNorm layers with more stay channels_last on a CPU
-
-
-# --- Memory ----------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -45,14 +33,6 @@ def tune_malloc():
             # M_TRIM_THRESHOLD: the heap shrinks only when 2 GiB of it are free. Set alone, it would freeze the first
             # threshold at its start, 128 KiB.
             mallopt(-1, (1 << 31) - 1)
-
-
-def choose_memory_format(device, speedups):
-    """Return the memory format for models on `device`."""
-    return torch.channels_last if device.type == "cpu" and "channels_last" in speedups else torch.contiguous_format
-
-
-# --- Layers ----------------------------------------------------------------------------------------------------------
 
 
 def convert(model, device, speedups):
@@ -127,9 +107,6 @@ class Conv1x1AsBmm(nn.Conv2d):
         weights = self.weight.flatten(1).expand(len(images), -1, -1)  # [N, out, in]
         product = torch.bmm(weights, images.flatten(2)).unflatten(2, images.shape[2:])
         return product if self.bias is None else product + self.bias[:, None, None]
-
-
-# --- CUDA graph ------------------------------------------------------------------------------------------------------
 
 
 def make_run_step(step, state):

@@ -5,7 +5,7 @@ import itertools
 
 import torch
 
-from training.speedups import ALL, choose_memory_format, convert, tune_malloc
+from training.speedups import ALL, convert, tune_malloc
 
 
 class TrainState:
@@ -26,7 +26,8 @@ class TrainState:
         self.generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device gets the same order
         if "malloc" in speedups:
             tune_malloc()
-        self.memory_format = choose_memory_format(device, speedups)
+        channels_last = device.type == "cpu" and "channels_last" in speedups
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         for tensor in itertools.chain(model.parameters(), model.buffers()):
             tensor.data = tensor.data.contiguous()  # an expanded one could not be written to
         self.ema_model = model.to(device, memory_format=self.memory_format).eval()

@@ -4,17 +4,19 @@ The protocol, in HISTORY.md, was written before the first run. The constant lear
 images (buildup_rates.csv); the configurations are trained on all 60,000 and evaluated on the test set (buildup.csv).
 One row per epoch, accuracies in percent. `live` columns are of the live weights, the others of the EMA weights, so
 "+ EMA weights" is a second evaluation of the runs before it. All committed runs are from the same Intel Xeon; those of
-the recipe are in seeds_xeon.csv.
+the recipe are copied from seeds_xeon.csv.
 """
 
 import functools
 import itertools
+import textwrap
 
-import pandas as pd
+import numpy as np
 import torch
 
+import plots
 import utils
-from experiments import results, runner, stats
+from experiments import results, runner, seeds, stats
 from training.data import hold_out
 
 RATES = (0.005, 0.015, 0.05)
@@ -76,12 +78,6 @@ def best_rate(rows):
     return max(RATES, key=lambda r: runner.by_seed(rows, "live_accuracy", configuration=f"constant {r}").mean())
 
 
-def read():
-    """Return the rows of all committed runs."""
-    recipe = results.read("seeds_xeon").query("seed in @SEEDS").assign(configuration="recipe")
-    return pd.concat([results.read("buildup"), recipe])
-
-
 def values(rows, metric):
     """Return `metric`, "accuracy" or "loss", of every configuration: name → Series by seed (see `runner.by_seed`)."""
     return {
@@ -92,52 +88,79 @@ def values(rows, metric):
 
 def comparisons(rows):
     """Return how each configuration differs from the one before: metric → configuration → `Estimate`, simultaneous."""
-    level = stats.bonferroni_level(2 * (len(CONFIGURATIONS) - 1))
     found = {"accuracy": {}, "loss": {}}
     for metric, differences in found.items():
         by_name = values(rows, metric)
         for before, name in itertools.pairwise(CONFIGURATIONS):
-            differences[name] = stats.compare(by_name[name], by_name[before], level)
+            differences[name] = stats.compare(by_name[name], by_name[before], m=2 * (len(CONFIGURATIONS) - 1))
     return found
 
 
-def table():
-    """Return the comparisons as a Markdown table."""
-    return stats.difference_table(**comparisons(read()))
+def table(rows=None):
+    """Return `comparisons` of the committed rows, or of `rows`, as a Markdown table.
 
-
-def ends():
-    """Return the mean accuracy of the "first" and "last" configuration over epochs 10 to 15, and what "others" add.
-
-    The others are all components except the schedule, together.
+    The result is decided by the intervals. The p-values are corrected by Holm's method over all of them.
     """
-    first, scheduled, *_, last = values(read(), "accuracy").values()
-    means = {name: f"{stats.fixed(runs.mean(), 2)}%" for name, runs in (("first", first), ("last", last))}
-    return means | {"others": stats.compare(last, scheduled).format(3)}
+    found = comparisons(results.read("buildup") if rows is None else rows)
+    p_values = np.reshape(stats.holm([estimate.p for own in found.values() for estimate in own.values()]), (2, -1))
+    lines = []
+    for (name, accuracy), loss, p in zip(found["accuracy"].items(), found["loss"].values(), p_values.T, strict=True):
+        effects = [
+            f"{metric} {'higher' if estimate.mean > 0 else 'lower'}"
+            for metric, estimate in (("accuracy", accuracy), ("loss", loss))
+            if estimate.excludes_zero
+        ]
+        result = ", ".join(effects) or "no significant difference"
+        lines.append((name, accuracy.format(), f"{p[0]:.4f}", loss.format(5), f"{p[1]:.4f}", result))
+    return stats.markdown(("change", "accuracy (interval)", "p", "loss (interval)", "p", "result"), lines)
 
 
+def figures():
+    """Return the mean accuracy over epochs 10 to 15 of the "first" and "last" configuration, and two more, as text.
+
+    `others` is what all components except the schedule add together; `correlations` are those of the seeds' accuracies
+    in neighbouring rows of the table.
+    """
+    runs = list(values(results.read("buildup"), "accuracy").values())
+    correlations = [before.corr(after) for before, after in itertools.pairwise(runs)]
+    return {
+        "first": f"{stats.fixed(runs[0].mean(), 2)}%",
+        "last": f"{stats.fixed(runs[-1].mean(), 2)}%",
+        "others": stats.compare(runs[-1], runs[1]).format(),
+        "correlations": ", ".join(stats.fixed(value, 1) for value in correlations),
+    }
+
+
+@seeds.large_style
 def plot(found):
-    """Return the forest plot of the comparisons."""
-    return stats.forest_plot(
-        {
-            "change in accuracy (percentage points)": found["accuracy"],
-            "change in loss (nats)": found["loss"],
-        }
-    )
+    """Return the forest plot of `comparisons`. An interval that excludes zero is orange and has a filled mark."""
+    labels = {"accuracy": "change in accuracy (percentage points)", "loss": "change in loss (nats)"}
+    names = [textwrap.fill(name, 22) for name in found["accuracy"]]
+    figure, panels = plots.new_figure(len(labels), 1, width=5.6, height=6.4)
+    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
+        for place, estimate in enumerate(found[metric].values()):
+            colour, fill = (plots.ORANGE, "full") if estimate.excludes_zero else (plots.BLUE, "none")
+            lengths = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
+            axes.errorbar(estimate.mean, place, xerr=lengths, fmt="s", color=colour, fillstyle=fill, capsize=4)
+        axes.axvline(0, color="black", linewidth=1)
+        axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
+        axes.set_yticks(range(len(names)), names)
+        axes.locator_params(axis="x", nbins=5)
+        axes.grid(axis="x", alpha=0.3)
+    return figure
 
 
 def main():
     options = runner.parser("Go from plain SGD to the recipe, one change at a time.").parse_args()
     tuning = [{"configuration": f"constant {rate}", "seed": seed} for seed in TUNING_SEEDS for rate in RATES]
-    path = results.path_for("buildup_rates", options.update)
-    rate = best_rate(runner.run_all(path, tuning, train_at_rate, options))
+    rates_path = results.path_for("buildup_rates", options.update)
+    rate = best_rate(runner.run_all(rates_path, tuning, train_at_rate, options))
     print(f"best constant rate: {rate}")
     runs = [{"configuration": name, "seed": seed} for seed in SEEDS for name in recipes(rate)]
     path = results.path_for("buildup", options.update)
     rows = runner.run_all(path, runs, functools.partial(train_one, rate=rate), options)
-    found = comparisons(rows)
-    print(stats.difference_table(**found))
-    plot(found).savefig(path.with_suffix(".png"))
+    print(table(rows))
+    plot(comparisons(rows)).savefig(path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -2,100 +2,151 @@
 
 The test images are binned by the probability of the predicted digit, and each bin's mean probability is compared with
 its accuracy: a reliability diagram (Guo et al., "On calibration of modern neural networks", 2017, section 2).
-calibration.csv has one row per bin, then one for all images.
+calibration.csv has one row per network: the saved one and, with `--weights FOLDER`, those that `make exp-seeds` saved
+there as SEED.pt. Networks whose weights are not given keep their rows.
 """
 
 import itertools
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest, norm
 
 import plots
 import utils
 from experiments import results, runner, stats
-from model import load_net
+from model import WEIGHTS, load_net
 
 EDGES = (0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
+SAVED = "saved"
+
+
+def confidences(logits, labels):
+    """Return the probability of each predicted digit, float64 [N], and whether it is right, bool [N]."""
+    probabilities = logits.cpu().double().softmax(dim=1)  # Apple's GPUs have no float64
+    confidence, predicted = probabilities.max(dim=1)
+    return confidence.numpy(), (predicted == labels.cpu()).numpy()
 
 
 def bins(logits, labels):
-    """Return a DataFrame with one row per bin of `EDGES`, and one for all images, from logits [N, 10] and labels [N].
+    """Return a DataFrame with one row per bin of `EDGES` that has images, from logits [N, 10] and labels [N].
 
-    `from` and `to` are in percent, the upper edge included; `images` and `correct` are counts; `confidence` is the mean
-    probability of the predicted digits, in percent, or NaN if there is no image. In the last row, `p_value` is that of
-    the number of mistakes, if every image were correct with exactly its own probability.
+    `from` and `to` are in percent, the upper edge included; `images` is their number; `confidence` is the mean
+    probability of the predicted digits, `accuracy` that of being right, `low` to `high` its 95% interval (Wilson,
+    1927), all four in percent.
     """
-    confidence, predicted = logits.cpu().double().softmax(dim=1).max(dim=1)
-    correct = predicted == labels.cpu()
+    confidence, correct = confidences(logits, labels)
     rows = []
-    for low, high in [*itertools.pairwise(EDGES), (0, 1)]:
+    for low, high in itertools.pairwise(EDGES):
         inside = (confidence > low) & (confidence <= high)
-        row = {"from": round(100 * low, 1), "to": round(100 * high, 1), "images": int(inside.sum())}
-        row |= {"confidence": 100 * confidence[inside].mean().item(), "correct": int(correct[inside].sum())}
-        rows.append(row)
-    rows[-1]["p_value"] = stats.poisson_binomial_p(int((~correct).sum()), (1 - confidence).tolist())
-    return pd.DataFrame(rows)
+        if images := inside.sum():
+            test = binomtest(correct[inside].sum(), images)
+            interval = test.proportion_ci(method="wilson")
+            percent = 100 * np.array([low, high, confidence[inside].mean(), test.statistic, *interval])
+            rows.append([*percent, images])
+    return pd.DataFrame(rows, columns=["from", "to", "confidence", "accuracy", "low", "high", "images"])
 
 
-def accuracies(rows):
-    """Return the accuracy of each of `bins` and its 95% interval (Wilson, 1927), in percent, and their confidence.
+def tests(logits, labels):
+    """Return how right the confidence of one network is: name → number.
 
-    Empty bins and the row of all images are left out.
+    `mistakes` and those `expected` from the confidence, with the p-value of the count (exact Poisson-binomial test);
+    Spiegelhalter's z and its p-value ("Probabilistic prediction in patient management and clinical trials", 1986);
+    the mean `log_loss`; and the best `temperature`, by which all logits would have to be divided for the smallest log
+    loss on the same images, `log_loss_at_best`.
     """
-    rows = rows[:-1].query("images > 0")
-    tests = [binomtest(correct, images) for correct, images in zip(rows["correct"], rows["images"], strict=True)]
-    return rows.assign(
-        accuracy=[100 * test.statistic for test in tests],
-        low=[100 * test.proportion_ci(method="wilson").low for test in tests],
-        high=[100 * test.proportion_ci(method="wilson").high for test in tests],
-    )
+    confidence, correct = confidences(logits, labels)
+    z = ((correct - confidence) * (1 - 2 * confidence)).sum()
+    z /= np.sqrt(((1 - 2 * confidence) ** 2 * confidence * (1 - confidence)).sum())
+    logits, labels = logits.cpu().double(), labels.cpu()
+
+    def log_loss(temperature):
+        return F.cross_entropy(logits / temperature, labels).item()
+
+    best = minimize_scalar(log_loss, bounds=(0.2, 5), method="bounded")
+    return {
+        "mistakes": (~correct).sum(),
+        "expected": (1 - confidence).sum(),
+        "count_p": stats.poisson_binomial_p((~correct).sum(), 1 - confidence),
+        "spiegelhalter_z": z,
+        "spiegelhalter_p": 2 * norm.sf(abs(z)),
+        "log_loss": log_loss(1),
+        "temperature": best.x,
+        "log_loss_at_best": best.fun,
+    }
+
+
+# --- Results ---------------------------------------------------------------------------------------------------------
 
 
 @plots.default_style
 def plot(rows):
-    """Return the reliability diagram of `bins`, without empty bins."""
-    rows = accuracies(rows)
+    """Return the reliability diagram of `bins`."""
     places = range(len(rows))
     figure, axes = plots.new_figure()
     axes.plot(places, rows["confidence"], "o", color=plots.BLUE, label="mean confidence")
     lengths = [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]]
     style = {"fmt": "s", "color": plots.ORANGE, "capsize": 4, "label": "accuracy, with its 95% interval"}
     axes.errorbar(places, rows["accuracy"], lengths, **style)
-    names = [
-        f"{low:g}–{high:g}\n{images:,}"
-        for low, high, images in zip(rows["from"], rows["to"], rows["images"], strict=True)
-    ]
-    axes.set_xticks(places, names)
+    axes.set_xticks(places, [f"{row['from']:g}–{row['to']:g}\n{row['images']:,.0f}" for _, row in rows.iterrows()])
     axes.set(xlabel="confidence (%), and number of images", ylabel="confidence, accuracy (%)")
     axes.legend(loc="lower right")
     return figure
 
 
+def figures():
+    """Return the `tests` of the saved network as text, and of the others: means with intervals over these networks.
+
+    `verdict` says whether the others are overconfident, which an interval of the best temperature above 1 shows.
+    """
+    rows = results.read("calibration").set_index("network")
+    saved, others = rows.loc[SAVED], rows.drop(SAVED)
+    temperature = stats.t_interval(others["temperature"])
+    verdict = "neither overconfident nor underconfident, as far as this shows"
+    if temperature.low > 1 or temperature.high < 1:
+        verdict = "overconfident" if temperature.mean > 1 else "underconfident"
+    texts = {f"saved_{name}": f"{saved[name]:.2f}" for name in ("spiegelhalter_z", "temperature")}
+    texts |= {f"saved_{name}": f"{saved[name]:.3f}" for name in ("count_p", "spiegelhalter_p")}
+    texts |= {f"saved_{name}": f"{saved[name]:.4f}" for name in ("log_loss", "log_loss_at_best")}
+    texts |= {f"{name}_significant": f"{(others[name] < 0.05).sum()}" for name in ("count_p", "spiegelhalter_p")}
+    return texts | {
+        "saved_mistakes": f"{saved['mistakes']:.0f}",
+        "saved_expected": f"{saved['expected']:.0f}",
+        "networks": f"{len(others)}",
+        "verdict": verdict,
+        "excess": stats.t_interval(others["mistakes"] - others["expected"]).format(1),
+        "temperature": "{:.2f} ({:.2f} to {:.2f})".format(*temperature[:3]),
+        "log_loss": f"{others['log_loss'].mean():.4f}",
+    }
+
+
 def sentence():
-    """Return how many mistakes there are, how many the confidence predicts, and which groups deviate."""
-    rows = results.read("calibration")
-    groups, total = accuracies(rows), rows.to_dict("records")[-1]
-    inside = groups["confidence"].between(groups["low"], groups["high"])
-    names = [f"{row['from']:g} to {row['to']:g}%" for _, row in groups[~inside].iterrows()]
-    mistakes, expected = total["images"] - total["correct"], total["images"] * (1 - total["confidence"] / 100)
+    """Return how many mistakes the saved network's confidence predicts, and how many it makes."""
+    found = figures()
     return (
-        f"over all {total['images']:,} images, the confidence predicts {expected:.0f} mistakes, and the network makes "
-        f"{mistakes} (p = {total['p_value']:.3f}, exact two-sided Poisson-binomial test). The interval excludes "
-        f"the mean confidence in {len(names)} of {len(groups)} groups{': ' * bool(names)}{', '.join(names)}"
+        f"over all 10,000 images, the confidence predicts {found['saved_expected']} mistakes, and the network makes "
+        f"{found['saved_mistakes']}"
     )
 
 
-def digits_margin():
-    accuracy = 1 - len(results.read("mistakes")) / 10_000
-    return f"±{stats.fixed(196 * (accuracy * (1 - accuracy) / 10_000) ** 0.5, 2)}"
-
-
 def main():
-    options = results.parser("Compare the saved network's confidence with its accuracy.").parse_args()
-    _, test = runner.load_splits()
-    rows = bins(utils.compute_logits(load_net(), test.images), test.labels)
-    rows.to_csv(results.path_for("calibration", options.update), index=False, float_format="%.4f", lineterminator="\n")
-    print(rows.to_string(index=False))
+    parser = results.parser("Compare the confidence of networks with their accuracy.")
+    parser.add_argument("--weights", type=Path, help="folder with SEED.pt (default: only the saved network)")
+    options = parser.parse_args()
+    files = {file.stem: file for file in options.weights.glob("*.pt")} if options.weights else {}
+    (_, test), machine, rows = runner.load_splits(), results.machine_columns(), []
+    for name, file in [*sorted(files.items()), (SAVED, WEIGHTS)]:
+        logits = utils.compute_logits(load_net(file), test.images)
+        rows.append({"network": name} | tests(logits, test.labels) | machine)
+    path, rows = results.path_for("calibration", options.update), pd.DataFrame(rows)
+    if path.exists():
+        old = results.read_csv(path)
+        rows = pd.concat([old[~old["network"].isin(rows["network"])], rows])
+    rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    print(bins(logits, test.labels).to_string(index=False), rows.to_string(index=False), sep="\n\n")
 
 
 if __name__ == "__main__":

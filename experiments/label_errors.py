@@ -1,18 +1,16 @@
 """How many of the saved network's mistakes are label errors? `make exp-label_errors`
 
-results/label_votes.csv lists the test images whose label fewer than three of five human raters confirmed. It is from
-Northcutt, Athalye and Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks", 2021
-(https://labelerrors.com). The raters chose between the label, one proposed label, both and neither. mistakes.csv lists
-the saved network's mistakes.
+mistakes.csv lists the saved network's mistakes. results/label_votes.csv has the 100 test images that people rated, five
+each, because a model had found them suspicious (mturk/mnist_mturk.json of github.com/cleanlab/label-errors at commit
+6d5d6b3; Northcutt, Athalye and Mueller, "Pervasive label errors in test sets destabilize machine learning benchmarks",
+2021, https://labelerrors.com). The raters chose between the label, one proposed label, both and neither.
 """
 
 import pandas as pd
 
 import utils
-from experiments import results, runner, stats
+from experiments import results, runner
 from model import load_net
-
-TEST_IMAGES = 10_000
 
 
 def mistakes(logits, labels):
@@ -25,26 +23,29 @@ def mistakes(logits, labels):
 
 
 def read_votes():
-    """Return the index of each test image with a doubtful label → how many of five raters confirmed the label."""
-    votes = results.read("label_votes")
-    return dict(zip(votes["test_index"].tolist(), votes["votes_for_label"].tolist(), strict=True))
+    """Return the index of each test image with a doubtful label → how many of five raters confirmed it, 0 to 2."""
+    votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
+    return votes[votes < 3].to_dict()
 
 
 def counts():
-    """Return how many of the saved network's mistakes have a doubtful label, as text.
+    """Return how many images were rated, and how many of the saved network's mistakes, as text.
 
-    `images` have a doubtful label, `doubtful` of the `mistakes` are among them, and `accuracy_without` is the accuracy
-    on all other images.
+    A label is `doubtful` if fewer than three of five raters confirmed it, else `confirmed`.
     """
-    votes, wrong = read_votes(), results.read("mistakes")["test_index"]
-    doubtful, n = int(wrong.isin(list(votes)).sum()), TEST_IMAGES
-    return {
-        "images": f"{len(votes)}",
-        "mistakes": f"{len(wrong)}",
-        "doubtful": f"{doubtful}",
-        "accuracy": f"{stats.fixed(100 * (1 - len(wrong) / n), 2)}%",
-        "accuracy_without": f"{stats.fixed(100 * (1 - (len(wrong) - doubtful) / (n - len(votes))), 2)}%",
+    votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
+    wrong = results.read("mistakes")["test_index"]
+    rated = votes[votes.index.isin(wrong)]
+    numbers = {
+        "images": len(votes),
+        "images_doubtful": (votes < 3).sum(),
+        "mistakes": len(wrong),
+        "rated": len(rated),
+        "confirmed": (rated >= 3).sum(),
+        "doubtful": (rated < 3).sum(),
+        "unrated": len(wrong) - len(rated),
     }
+    return {name: f"{number}" for name, number in numbers.items()}
 
 
 def main():

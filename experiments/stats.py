@@ -1,16 +1,14 @@
-"""What scipy and pandas lack: estimates as text, Holm's correction, an exact test, Markdown tables, a forest plot.
+"""What scipy and pandas lack: estimates as text, clustered intervals, Holm's correction, an exact test, tables.
 
-Two runs with the same seed start with the same weights and see the images in the same order, so they are compared as a
-pair. Intervals of means are Student's.
+Intervals of means are Student's. `m` simultaneous intervals hold together with 95% (Bonferroni).
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import stats
-
-import plots
 
 
 def fixed(value, digits, sign=""):
@@ -35,36 +33,52 @@ class Estimate(NamedTuple):
         mean, low, high = (fixed(value, digits, "+") for value in self[:3])
         return f"{mean} ({low} to {high})"
 
-    def percent(self):
+    def percent(self, digits=3):
         """Return a mean in percent and, in parentheses, its interval: "99.452% (99.431 to 99.472)"."""
-        mean, low, high = (fixed(value, 3) for value in self[:3])
+        mean, low, high = (fixed(min(value, 100), digits) for value in self[:3])
         return f"{mean}% ({low} to {high})"
 
 
-def t_interval(values, level=0.95):
+def t_interval(values, m=1):
     """Return the `Estimate` of the mean of `values`, two numbers or more."""
     test = stats.ttest_1samp(values, 0)
-    return Estimate(np.mean(values), *test.confidence_interval(level), test.pvalue)
+    return Estimate(np.mean(values), *test.confidence_interval(1 - 0.05 / m), test.pvalue)
 
 
-def compare(values, base, level=0.95):
+def compare(values, base, m=1):
     """Return the `Estimate` of the mean paired difference `values - base`, Series by seed, over the seeds in both."""
     differences = (values - base).dropna()
     if len(differences) < 2:
         raise ValueError(f"found {len(differences)} seeds in both; a paired difference needs at least 2")
-    return t_interval(differences, level)
+    return t_interval(differences, m)
 
 
-def compare_means(values, base, level=0.95):
+def compare_means(values, base, m=1):
     """Return the `Estimate` of the mean of `values` minus that of `base`, independent numbers (Welch's t-test)."""
     test = stats.ttest_ind(values, base, equal_var=False)
-    return Estimate(np.mean(values) - np.mean(base), *test.confidence_interval(level), test.pvalue)
+    return Estimate(np.mean(values) - np.mean(base), *test.confidence_interval(1 - 0.05 / m), test.pvalue)
 
 
-def deviation_interval(values, level=0.95):
-    """Return the standard deviation of `values` and its interval (chi-squared), three numbers."""
-    deviation, freedom = np.std(values, ddof=1), len(values) - 1
-    return deviation, *(deviation * np.sqrt(freedom / stats.chi2(freedom).ppf([(1 + level) / 2, (1 - level) / 2])))
+def clustered_interval(values, *clusters):
+    """Return the `Estimate` of the mean of `values` [N], which are alike within clusters, and its variance.
+
+    `clusters` are one or two lists of N names, such as each value's writer, and its seed. The variance is the sandwich
+    estimator (Liang and Zeger, "Longitudinal data analysis using generalized linear models", 1986); for two clusterings
+    it is the sum of both minus that of their intersection (Cameron, Gelbach and Miller, "Robust inference with multiway
+    clustering", 2011). The interval is Student's, with one degree of freedom less than the smaller number of clusters.
+    """
+    values = pd.Series(np.asarray(values, dtype=float))
+    names = [np.asarray(cluster) for cluster in clusters]
+
+    def variance(*groups):
+        totals = (values - values.mean()).groupby(list(groups)).sum()
+        return len(totals) / (len(totals) - 1) * (totals**2).sum() / len(values) ** 2
+
+    total = sum(map(variance, names)) - (variance(*names) if len(names) == 2 else 0)
+    student = stats.t(min(len(np.unique(cluster)) for cluster in names) - 1)
+    mean, error = values.mean(), math.sqrt(total)
+    half = student.ppf(0.975) * error
+    return Estimate(mean, mean - half, mean + half, 2 * student.sf(abs(mean) / error)), total
 
 
 def poisson_binomial_p(count, probabilities):
@@ -80,19 +94,14 @@ def poisson_binomial_p(count, probabilities):
     return float(chance[chance <= chance[count] * (1 + 1e-9)].sum())
 
 
-def bonferroni_level(m, level=0.95):
-    """Return the level that each of `m` intervals needs so that all hold together with `level`."""
-    return 1 - (1 - level) / m
-
-
 def holm(p_values):
-    """Return `p_values` corrected by Holm's method, in the same order.
+    """Return `p_values` corrected, in the same order.
 
     Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
     order = np.argsort(p_values)
-    factors = np.arange(len(order), 0, -1)
     corrected = np.empty(len(order))
+    factors = np.arange(len(order), 0, -1)
     corrected[order] = np.maximum.accumulate(np.minimum(1, factors * np.asarray(p_values)[order]))
     return corrected.tolist()
 
@@ -101,50 +110,3 @@ def markdown(columns, rows):
     """Return a Markdown table of `rows`, each with one text or number per column."""
     lines = [f"| {' | '.join(map(str, row))} |" for row in (columns, *rows)]
     return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
-
-
-def difference_table(accuracy, loss):
-    """Return differences in `accuracy`, in points, and `loss`, in nats, name → `Estimate`, as a Markdown table.
-
-    The result is decided by the intervals. The p-values are corrected by Holm's method over all of them.
-    """
-    p_values = holm([estimate.p for estimate in [*accuracy.values(), *loss.values()]])
-    rows = []
-    for place, name in enumerate(accuracy):
-        higher_or_lower = [
-            f"{metric} {'higher' if estimate.mean > 0 else 'lower'}"
-            for metric, estimate in (("accuracy", accuracy[name]), ("loss", loss[name]))
-            if estimate.excludes_zero
-        ]
-        rows.append(
-            (
-                name,
-                accuracy[name].format(3),
-                f"{p_values[place]:.4f}",
-                loss[name].format(5),
-                f"{p_values[len(accuracy) + place]:.4f}",
-                ", ".join(higher_or_lower) or "no significant difference",
-            )
-        )
-    return markdown(("change", "accuracy (interval)", "p", "loss (interval)", "p", "result"), rows)
-
-
-@plots.default_style
-def forest_plot(panels):
-    """Return a forest plot with one panel per label in `panels`, label → name → `Estimate`, below each other.
-
-    An interval that excludes zero is orange and has a filled mark.
-    """
-    names = list(next(iter(panels.values())))
-    figure, axes = plots.new_figure(1, len(panels), height=1.2 + 0.42 * len(names), sharey=True, squeeze=False)
-    for panel, (label, estimates) in zip(axes[0], panels.items(), strict=True):
-        for place, (mean, low, high, _) in enumerate(estimates.values()):
-            colour, fill = (plots.ORANGE, "full") if low > 0 or high < 0 else (plots.BLUE, "none")
-            lengths = [[mean - low], [high - mean]]
-            panel.errorbar(mean, place, xerr=lengths, fmt="s", color=colour, fillstyle=fill, capsize=4)
-        panel.axvline(0, color="black", linewidth=1)
-        panel.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
-        panel.locator_params(axis="x", nbins=6)
-        panel.grid(axis="x", alpha=0.3)
-    axes[0][0].set_ylim(len(names) - 0.5, -0.5)
-    return figure

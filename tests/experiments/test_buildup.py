@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import utils
-from experiments import buildup, runner
+from experiments import buildup, runner, stats
 
 VALUES = {  # runs → accuracy of the live weights, and of the EMA weights
     "constant": (99.0, 99.1),
@@ -21,15 +21,15 @@ VALUES = {  # runs → accuracy of the live weights, and of the EMA weights
 
 
 def make_rows(values):
-    """Return rows in which only the epochs from 10 count; losses are a hundredth of the errors."""
-    rows = [
-        {"configuration": name, "seed": seed, "epoch": epoch}
-        | {f"{key}_accuracy": a + seed / 100 * (epoch >= 10) for key, a in (("live", live), ("test", ema))}
-        | {f"{key}_loss": (100 - a - seed / 100) / 100 for key, a in (("live", live), ("test", ema))}
-        for name, (live, ema) in values.items()
-        for seed in range(3)
-        for epoch in range(1, 16)
-    ]
+    """Return rows in which only the epochs from 10 count, and seeds vary a little; losses are a hundredth of errors."""
+    rows = []
+    for number, (name, means) in enumerate(values.items()):
+        for seed, epoch in itertools.product(range(3), range(1, 16)):
+            row = {"configuration": name, "seed": seed, "epoch": epoch}
+            for weights, mean in zip(("live", "test"), means, strict=True):
+                accuracy = mean + (seed - 1) * (1 + number) / 100 if epoch >= 10 else 90
+                row |= {f"{weights}_accuracy": accuracy, f"{weights}_loss": (100 - accuracy) / 100}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -85,3 +85,14 @@ def test_comparisons_are_with_the_configuration_before():
     assert list(found["accuracy"]) == list(buildup.CONFIGURATIONS)[1:]
     assert [own.mean for own in found["accuracy"].values()] == pytest.approx([0.2, 0.1, 0.1, 0.1, 0.2])
     assert [own.mean for own in found["loss"].values()] == pytest.approx([-0.002, -0.001, -0.001, -0.001, -0.002])
+
+
+def test_an_effect_is_reported_only_if_its_interval_excludes_zero(monkeypatch):
+    """The p-values are corrected over both comparisons of both metrics."""
+    below, wide = stats.Estimate(-0.1, -0.15, -0.05, 0.01), stats.Estimate(0.1, -1, 1.2, 0.8)
+    found = {"accuracy": {"x": below, "y": wide}, "loss": {"x": wide, "y": wide._replace(low=0.01, p=0.02)}}
+    monkeypatch.setattr(buildup, "comparisons", lambda rows: found)
+    assert buildup.table(rows=[]).splitlines()[2:] == [
+        "| x | -0.100 (-0.150 to -0.050) | 0.0400 | +0.10000 (-1.00000 to +1.20000) | 1.0000 | accuracy lower |",
+        "| y | +0.100 (-1.000 to +1.200) | 1.0000 | +0.10000 (+0.01000 to +1.20000) | 0.0600 | loss higher |",
+    ]

@@ -1,4 +1,4 @@
-"""calibration.py and label_errors.py: bins, mistakes, and the raters' votes."""
+"""calibration.py and label_errors.py: bins, tests of the confidence, mistakes, and the raters' votes."""
 
 import pandas as pd
 import pytest
@@ -6,6 +6,9 @@ import torch
 from scipy.stats import binomtest
 
 from experiments import calibration, label_errors, results
+
+LABELS = torch.arange(10).repeat(10)
+PREDICTED = (LABELS + (torch.arange(100) < 20)) % 10  # 20 of the 100 are wrong
 
 
 def logits_of(probability, predicted):
@@ -15,21 +18,44 @@ def logits_of(probability, predicted):
 
 
 def test_bins_count_images_and_correct_answers():
-    labels = torch.arange(10).repeat(10)
-    predicted = (labels + (torch.arange(100) < 20)) % 10  # 20 of the 100 are wrong
-    rows = calibration.bins(logits_of(0.85, predicted), labels)
-    *_, total = rows.to_dict("records")
-    assert (total["images"], total["correct"]) == (100, 80)
-    assert total["p_value"] == pytest.approx(binomtest(20, 100, 0.15).pvalue)
-    (full,) = calibration.accuracies(rows).to_dict("records")  # without empty bins
-    assert (full["from"], full["to"], full["images"], full["correct"]) == (80, 90, 100, 80)
-    assert full["confidence"] == pytest.approx(85)
+    """Without empty bins; Wilson's interval of 80 of 100 is from Newcombe's method 3, 1998: 0.7112 to 0.8666."""
+    (row,) = calibration.bins(logits_of(0.85, PREDICTED), LABELS).to_dict("records")
+    assert (row["from"], row["to"], row["images"]) == (80, 90, 100)
+    assert (row["confidence"], row["accuracy"]) == (pytest.approx(85), pytest.approx(80))
+    assert (row["low"], row["high"]) == (pytest.approx(71.12, abs=0.01), pytest.approx(86.66, abs=0.01))
 
 
-def test_accuracies_have_wilsons_interval():
-    # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I: 81 of 263.
-    row = calibration.accuracies(pd.DataFrame({"images": [263, 263], "correct": [81, 81]})).iloc[0]
-    assert (row["low"], row["high"]) == (pytest.approx(25.53, abs=0.01), pytest.approx(36.62, abs=0.01))
+def test_tests_of_equal_confidences():
+    """With one probability for all, the count is binomial, and Spiegelhalter's z is the normal approximation."""
+    found = calibration.tests(logits_of(0.85, PREDICTED), LABELS)
+    assert (found["mistakes"], found["expected"]) == (20, pytest.approx(15))
+    assert found["count_p"] == pytest.approx(binomtest(20, 100, 0.15).pvalue)
+    assert found["spiegelhalter_z"] == pytest.approx(5 / (100 * 0.85 * 0.15) ** 0.5, rel=1e-5)
+
+
+def test_the_best_temperature_gives_the_confidence_that_the_accuracy_has():
+    """With one confidence for all, the log loss is least if that is the accuracy, 80%."""
+    logits = logits_of(0.95, PREDICTED)
+    found = calibration.tests(logits, LABELS)
+    confidence, _ = calibration.confidences(logits / found["temperature"], LABELS)
+    assert confidence.mean() == pytest.approx(0.8, abs=1e-3)
+    assert found["log_loss_at_best"] < found["log_loss"]
+
+
+class OnAppleGpu(torch.Tensor):
+    """A tensor that refuses float64, as Apple's GPUs do, until it is on the CPU."""
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_nothing_is_converted_to_float64_on_a_device():
+    logits = logits_of(0.85, PREDICTED).as_subclass(OnAppleGpu)
+    assert calibration.tests(logits, LABELS)["mistakes"] == len(label_errors.mistakes(logits, LABELS)) == 20
+    assert len(calibration.bins(logits, LABELS)) == 1
 
 
 def test_mistakes_lists_misclassified_images():
@@ -40,14 +66,14 @@ def test_mistakes_lists_misclassified_images():
 def test_votes_are_of_five_raters_on_labels_of_the_test_set(mnist):
     votes = results.read("label_votes")
     assert votes["label"].tolist() == mnist[1].labels[votes["test_index"].tolist()].tolist()
-    assert (votes.filter(like="votes").sum(axis=1) == 5).all()
+    asked = votes[votes["label"] != votes["proposed_label"]]
+    assert (asked.filter(like="votes").sum(axis=1) == 5).all()
 
 
-def test_accuracy_without_doubtful_labels(monkeypatch):
-    doubtful = results.read("label_votes")["test_index"].tolist()[:9]
-    files = {"mistakes": pd.DataFrame({"test_index": [*doubtful, *range(39)]})}
-    read = results.read
-    monkeypatch.setattr(results, "read", lambda name: files[name] if name in files else read(name))
+def test_mistakes_are_confirmed_doubtful_or_never_rated(monkeypatch):
+    votes = pd.DataFrame({"test_index": [5, 6, 7, 8], "votes_for_label": [0, 2, 3, 5]})
+    files = {"label_votes": votes, "mistakes": pd.DataFrame({"test_index": [5, 6, 7, 90, 91, 92]})}
+    monkeypatch.setattr(results, "read", files.get)
     counts = label_errors.counts()
-    assert (counts["mistakes"], counts["doubtful"]) == ("48", "9")
-    assert counts["accuracy_without"] == "99.61%"  # 39 mistakes in 9,985 images
+    assert [counts[name] for name in ("rated", "confirmed", "doubtful", "unrated")] == ["3", "1", "2", "3"]
+    assert label_errors.read_votes() == {5: 0, 6: 2}

@@ -30,7 +30,7 @@ def product(names, seeds):
         ("strength_seeds", None, product([None], range(26)), 15),
         *((f"schedule_{n}_cuda", None, product([None], range(40)), n) for n in schedule_length.GPU_SCHEDULES),
         ("schedule_length", "epochs", {(n, s) for n, k in schedule_length.SCHEDULES.items() for s in range(k)}, 1),
-        ("buildup", "configuration", product(set(buildup.recipes(0.05)) - {"recipe"}, buildup.SEEDS), 15),
+        ("buildup", "configuration", product(buildup.recipes(0.05), buildup.SEEDS), 15),
         ("buildup_rates", "configuration", product(RATES, buildup.TUNING_SEEDS), 15),
         ("other_networks_cuda", "parameters", product(other_networks.NETWORKS, range(12)), 15),
         ("strength", "line", product(["strength 0.5", "strength 1.25"], range(10)), 15),

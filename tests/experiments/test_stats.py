@@ -1,5 +1,6 @@
 """stats.py against values worked out elsewhere or by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
@@ -37,10 +38,25 @@ def test_holm_corrects_as_in_his_paper():
     assert stats.holm([0.6, 0.5]) == [1.0, 1.0]
 
 
-def test_deviation_interval_is_chi_squareds():
-    """For 10 values: the ends are √(9 / 19.023) and √(9 / 2.7004) times the standard deviation."""
-    deviation, low, high = stats.deviation_interval(FIRST)
-    assert (low / deviation, high / deviation) == (pytest.approx(0.6878, abs=1e-4), pytest.approx(1.8256, abs=1e-4))
+def test_clustered_interval_of_single_values_is_students():
+    estimate, _ = stats.clustered_interval(FIRST, range(10))
+    assert estimate == pytest.approx(stats.t_interval(FIRST))
+
+
+def test_values_that_only_repeat_their_cluster_add_nothing():
+    """Every value ten times: the interval over the clusters stays that of ten values, to 9 degrees of freedom."""
+    estimate, _ = stats.clustered_interval(list(FIRST) * 10, list(range(10)) * 10)
+    assert estimate == pytest.approx(stats.t_interval(FIRST))
+
+
+def test_two_clusterings_add_their_variances():
+    """A row effect plus a column effect: the variance of the mean is that of both means; no interaction is left."""
+    table = FIRST.to_numpy()[:, None] + SECOND.to_numpy()[None, :]
+    row, column = (names.ravel() for names in np.indices(table.shape))
+    estimate, variance = stats.clustered_interval(table.ravel(), row, column)
+    both = FIRST.var() / 10 + SECOND.var() / 10
+    assert variance == pytest.approx(both, rel=0.1)  # less that of the cells, a tenth of it
+    assert estimate.high - estimate.mean == pytest.approx(2.2622 * variance**0.5, rel=1e-4)  # Student's t, 9 degrees
 
 
 def test_poisson_binomial_p_of_equal_probabilities_is_that_of_the_binomial_test():
@@ -48,13 +64,3 @@ def test_poisson_binomial_p_of_equal_probabilities_is_that_of_the_binomial_test(
         expected = scipy_stats.binomtest(count, 20, 0.2).pvalue
         assert stats.poisson_binomial_p(count, [0.2] * 20) == pytest.approx(expected)
     assert stats.poisson_binomial_p(3, [1.0, 0.5, 0.5]) == pytest.approx(0.5)  # of 1, 2, 3: 1/4, 1/2, 1/4
-
-
-def test_an_effect_is_reported_only_if_its_interval_excludes_zero():
-    """The p-values are corrected over all four comparisons."""
-    below, wide = stats.Estimate(-0.1, -0.15, -0.05, 0.01), stats.Estimate(0.1, -1, 1.2, 0.8)
-    table = stats.difference_table({"x": below, "y": wide}, {"x": wide, "y": wide._replace(low=0.01, p=0.02)})
-    assert table.splitlines()[2:] == [
-        "| x | -0.100 (-0.150 to -0.050) | 0.0400 | +0.10000 (-1.00000 to +1.20000) | 1.0000 | accuracy lower |",
-        "| y | +0.100 (-1.000 to +1.200) | 1.0000 | +0.10000 (+0.01000 to +1.20000) | 0.0600 | loss higher |",
-    ]

@@ -78,6 +78,11 @@ def best_rate(rows):
     return max(RATES, key=lambda r: runner.by_seed(rows, "live_accuracy", configuration=f"constant {r}").mean())
 
 
+def read():
+    """Return the committed rows."""
+    return results.read("buildup")
+
+
 def values(rows, metric):
     """Return `metric`, "accuracy" or "loss", of every configuration: name → Series by seed (see `runner.by_seed`)."""
     return {
@@ -101,7 +106,7 @@ def table(rows=None):
 
     The result is decided by the intervals. The p-values are corrected by Holm's method over all of them.
     """
-    found = comparisons(results.read("buildup") if rows is None else rows)
+    found = comparisons(read() if rows is None else rows)
     p_values = np.reshape(stats.holm([estimate.p for own in found.values() for estimate in own.values()]), (2, -1))
     lines = []
     for (name, accuracy), loss, p in zip(found["accuracy"].items(), found["loss"].values(), p_values.T, strict=True):
@@ -121,7 +126,7 @@ def figures():
     `others` is what all components except the schedule add together; `correlations` are those of the seeds' accuracies
     in neighbouring rows of the table.
     """
-    runs = list(values(results.read("buildup"), "accuracy").values())
+    runs = list(values(read(), "accuracy").values())
     correlations = [before.corr(after) for before, after in itertools.pairwise(runs)]
     return {
         "first": f"{stats.fixed(runs[0].mean(), 2)}%",

@@ -60,19 +60,13 @@ def plot_digits(split, columns=12):
 def plot_class_balance(train, test):
     """Draw the percentage of images of each class in the two splits."""
     figure, axes = new_figure(height=2.8)
-    highest = 11
     for split, name, colour, offset in ((train, "training", BLUE, -0.2), (test, "test", ORANGE, 0.2)):
         percent = (100 * torch.bincount(split.labels.cpu(), minlength=10) / len(split.labels)).tolist()
-        highest = max(highest, *percent)
-        axes.bar(
-            [digit + offset for digit in range(10)],
-            percent,
-            width=0.4,
-            color=colour,
-            label=f"{name}, {len(split.labels):,}",
-        )
+        positions = [digit + offset for digit in range(10)]
+        axes.bar(positions, percent, width=0.4, color=colour, label=f"{name}, {len(split.labels):,}")
     axes.axhline(10, color=GREY, linewidth=1, linestyle="--", label="perfectly even")
-    axes.set(xlabel="class", ylabel="images (%)", xticks=range(10), ylim=(0, 1.27 * highest))
+    axes.set(xlabel="class", ylabel="images (%)", xticks=range(10))
+    axes.margins(y=0.25)  # room for the legend
     axes.legend(ncols=3, loc="upper center")
     return figure
 

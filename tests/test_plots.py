@@ -8,17 +8,8 @@ import torch
 import utils
 from model import Net
 
-HISTORY = [
-    {
-        "epoch": epoch,
-        "train_loss": 0.3 / epoch,
-        "test_loss": 0.2 / epoch,
-        "train_accuracy": 1 - 0.05 / epoch,
-        "test_accuracy": 1 - 0.03 / epoch,
-        "seconds": 1.0,
-    }
-    for epoch in range(1, 16)
-]
+COLUMNS = ("epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy")
+HISTORY = [dict(zip(COLUMNS, (n, 0.3 / n, 0.2 / n, 1 - 0.05 / n, 1 - 0.03 / n), strict=True)) for n in range(1, 16)]
 
 
 def logits_with_mistakes(labels, n=40):
@@ -54,20 +45,6 @@ def test_every_plot_draws_at_github_width(figures, tmp_path):
         assert figure.get_figwidth() * figure.dpi <= 900
         figure.savefig(tmp_path / f"{name}.png", dpi=30)
     assert plt.get_fignums() == []  # none is left open to be shown twice
-
-
-def test_plots_draw_a_model_without_mistakes(mnist, tmp_path):
-    test = mnist[1]
-    logits = logits_with_mistakes(test.labels, n=0)
-    for figure in (utils.plot_confusion(logits, test.labels), utils.plot_mistakes(logits, test)):
-        figure.savefig(tmp_path / "none.png", dpi=30)
-
-
-@pytest.mark.parametrize("name", ["class_balance", "learning_rate", "history", "confusion"])
-def test_charts_have_labelled_axes(figures, name):
-    for axes in figures[name].axes:
-        assert axes.get_ylabel() != ""
-        assert axes.get_xlabel() != "" or axes.get_label() == "<colorbar>"
 
 
 def test_history_shows_both_splits_and_the_target(figures):

@@ -19,14 +19,6 @@ NAME = "t10k-labels-idx1-ubyte"
 ARCHIVE = (ROOT / "data" / "MNIST" / "raw" / f"{NAME}.gz").read_bytes()
 
 seeds = st.integers(0, 2**32)
-limits = st.fixed_dictionaries(
-    {
-        "degrees": st.floats(0, 180),
-        "shift": st.floats(0, 1),
-        "scale": st.floats(0, 0.8),
-        "shear": st.floats(0, 80),
-    }
-)
 
 
 def pictures(n, seed):
@@ -34,11 +26,11 @@ def pictures(n, seed):
 
 
 @pytest.mark.numeric
-@given(n=st.integers(1, 40), limits=limits, seed=seeds)
-def test_warp_stays_between_background_and_the_brightest_pixel(n, limits, seed):
+@given(n=st.integers(1, 40), seed=seeds)
+def test_warp_stays_between_background_and_the_brightest_pixel(n, seed):
     """No pixel comes out brighter than the brightest that went in, nor darker than the background."""
     images = pictures(n, seed)
-    seen = warp(images, utils.random_affines(n, **limits))
+    seen = warp(images, utils.random_affines(n, degrees=180, shift=1, scale=0.8, shear=80))
     assert seen.shape == images.shape
     assert seen.min() >= 0
     assert (seen.amax(dim=(1, 2, 3)) <= images.amax(dim=(1, 2, 3)) + 0.01).all()

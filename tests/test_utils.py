@@ -42,9 +42,6 @@ def assert_same_weights(a, b):
     assert different == []
 
 
-# --- Evaluation ---
-
-
 @pytest.mark.numeric
 def test_evaluate_equals_a_plain_loop(small, device):
     _, test = small
@@ -82,9 +79,6 @@ def test_compute_logits_and_plots_put_every_layer_back_into_its_mode(small, devi
     assert model.edges[2].num_batches_tracked == 0
 
 
-# --- A whole run ---
-
-
 @pytest.mark.numeric
 def test_history_has_one_row_per_epoch_and_training_learns(run):
     _, history = run
@@ -117,6 +111,8 @@ def test_numbers_of_numpy_give_the_same_weights_as_python_ones(run, few):
     assert_same_weights(again, model)
     assert [row["train_loss"] for row in repeated] == [row["train_loss"] for row in history]
     assert Net(np.float32(0.25)).edges[3].p == 0.25
+    fit(again, few, seed=1)
+    assert not torch.equal(next(again.parameters()), next(model.parameters()))
 
 
 def test_log_has_the_form_of_the_assignment(few, capsys):
@@ -130,12 +126,6 @@ def test_log_has_the_form_of_the_assignment(few, capsys):
         assert re.fullmatch(BAR, bar.rstrip()), bar
         assert re.fullmatch(TEST_LINE, verdict), verdict
         assert blank == ""
-
-
-def test_another_seed_gives_other_weights(run, few):
-    other = make_net()
-    fit(other, few, seed=1)
-    assert not torch.equal(next(run[0].parameters()), next(other.parameters()))
 
 
 def test_ema_decay_of_zero_gives_the_live_weights(few):
@@ -164,24 +154,10 @@ def test_augment_is_called_once_per_epoch_for_every_image_and_used(few):
     assert not torch.equal(*drawn)
 
 
-def exploding_at(fatal):
-    """Return a `make_optimizers` whose step number `fatal` makes the weights infinite."""
-
-    class Explode(torch.optim.SGD):
-        @torch.no_grad()
-        def step(self):
-            for p in self.param_groups[0]["params"]:
-                # Counted on the device, since a captured step runs in Python only once.
-                count = self.state[p].setdefault("count", torch.zeros((), device=p.device)).add_(1)
-                p.mul_(torch.where(count == fatal, torch.inf, 1.0))
-
-    return lambda model, lr: [Explode(model.parameters(), lr)]
-
-
-@pytest.mark.parametrize(("fatal", "words"), [(2, "step 3: the loss"), (10, "the test loss")])
-def test_non_finite_loss_stops_the_run(few, fatal, words):
-    with pytest.raises(FloatingPointError, match=rf"epoch 1, {words} is nan; try a lower lr than 0\.1"):
-        fit(Net(), few, make_optimizers=exploding_at(fatal), lr=0.1)
+def test_non_finite_test_loss_stops_the_run(few, monkeypatch):
+    monkeypatch.setattr(utils, "evaluate", lambda model, test: (torch.nan, 0.1))
+    with pytest.raises(FloatingPointError, match=r"epoch 1, the test loss is nan; try a lower lr than 0\.1"):
+        fit(make_net(), few, lr=0.1)
 
 
 # --- What a caller's own code does ---
@@ -233,15 +209,18 @@ def test_fit_needs_no_terminal(few, monkeypatch, stdout):
     assert len(fit(make_net(), few, epochs=1)) == 1
 
 
-# --- Set-up ---
-
-
 def test_pick_device_obeys_the_environment(monkeypatch):
     monkeypatch.setenv("MNIST_DEVICE", "cpu")
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     assert utils.pick_device() == torch.device("cpu")
     with pytest.raises(ValueError, match="device is 'gpu', from an argument or MNIST_DEVICE; it must be cpu"):
         utils.pick_device("gpu")
+
+
+def test_set_seed_makes_cudnn_deterministic_and_float32():
+    utils.set_seed(0)
+    assert torch.backends.cudnn.deterministic is True
+    assert torch.backends.cudnn.allow_tf32 is False
 
 
 def test_pick_device_falls_back_to_the_cpu_and_says_why(monkeypatch, capsys):

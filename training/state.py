@@ -23,7 +23,7 @@ class TrainState:
 
     def __init__(self, model, train, lr_multipliers, batch_size, make_optimizers, lr, ema_decay, seed=0, speedups=ALL):
         self.train, self.speedups, device = train, speedups, train.images.device
-        self.generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device gets the same order
+        self.generator = torch.Generator().manual_seed(seed)  # for shuffling and augmentation; on the CPU
         if "malloc" in speedups:
             tune_malloc()
         channels_last = device.type == "cpu" and "channels_last" in speedups
@@ -47,8 +47,7 @@ class TrainState:
         except TypeError as error:
             example = "lambda model, lr: [torch.optim.SGD(model.parameters(), lr)]"
             raise ValueError(f"make_optimizers(model, lr) failed: {error}. Try, for example, {example}") from error
-        is_list = isinstance(self.optimizers, list | tuple) and len(self.optimizers) > 0
-        if not (is_list and all(isinstance(optimizer, torch.optim.Optimizer) for optimizer in self.optimizers)):
+        if not isinstance(self.optimizers, list | tuple):
             kind = type(self.optimizers).__name__
             raise ValueError(f"make_optimizers returned an object of type {kind}; it must return a list of optimizers")
         self.hyperparameters = str(self.optimizers)
@@ -141,15 +140,11 @@ class TrainState:
 
 
 def averaged_and_copied(model):
-    """Return the tensors of `model` that the EMA averages, parameters and BatchNorm's statistics, and those it copies.
+    """Return what the EMA averages, parameters and BatchNorm's statistics, and the buffers that it copies.
 
     BatchNorm's counters are neither: they stay as they are.
     """
-    averaged, copied = list(model.parameters()), []
-    for name, buffer in model.named_buffers():
-        last = name.rpartition(".")[2]
-        if last in ("running_mean", "running_var"):
-            averaged.append(buffer)
-        elif last != "num_batches_tracked":
-            copied.append(buffer)
-    return averaged, copied
+    buffers = [(name.rpartition(".")[2], buffer) for name, buffer in model.named_buffers()]
+    statistics = [buffer for name, buffer in buffers if name in ("running_mean", "running_var")]
+    kept = ("running_mean", "running_var", "num_batches_tracked")
+    return [*model.parameters(), *statistics], [buffer for name, buffer in buffers if name not in kept]

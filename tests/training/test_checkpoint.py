@@ -70,15 +70,6 @@ def stop_in_epoch(epoch):
     return stop
 
 
-def assert_resumes(path, uninterrupted, **options):
-    """Run until something stops the second epoch, then again, from other weights; fail unless it ends the same."""
-    with pytest.raises(KeyboardInterrupt):
-        run(start(), checkpoint=path, **({"extra_metrics": stop_in_epoch(2)} | options))
-    model = start(seed=7)
-    options.pop("extra_metrics", None)
-    assert_same_run(model, run(model, checkpoint=path, **options), uninterrupted)
-
-
 # --- Interrupts ---
 
 
@@ -168,8 +159,12 @@ class Counting(torch.optim.SGD):
 def test_numbers_that_optimizers_keep_are_resumed(path, monkeypatch):
     monkeypatch.setattr("utils.make_run_step", lambda step, state: lambda: step(state))  # numbers can't be captured
     options = {"make_optimizers": lambda model, lr: [Counting(model.parameters(), lr)]}
+    expected = start()
+    history = run(expected, **options)
     model = start()
-    assert_resumes(path, (model, run(model, **options)), **options)
+    with pytest.raises(KeyboardInterrupt):
+        run(model, **options, checkpoint=path, extra_metrics=stop_in_epoch(2))
+    assert_same_run(model, run(model, **options, checkpoint=path), (expected, history))
 
 
 def test_metrics_are_resumed_and_what_a_checkpoint_cannot_hold_is_refused_by_name(path, capsys):
@@ -188,27 +183,18 @@ def test_metrics_are_resumed_and_what_a_checkpoint_cannot_hold_is_refused_by_nam
 # --- Files ---
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory):
-    """The checkpoint, as bytes, of a run that was stopped in its second epoch."""
-    path = tmp_path_factory.mktemp("stopped") / "run.checkpoint"
-    with pytest.raises(KeyboardInterrupt):
-        run(start(), checkpoint=path, extra_metrics=stop_in_epoch(2))
-    return path.read_bytes()
-
-
 @pytest.fixture
-def stopped(content, tmp_path):
-    """The file of such a checkpoint."""
-    path = tmp_path / "run.checkpoint"
-    path.write_bytes(content)
-    return path
+def stopped(tmp_path):
+    """The checkpoint of a run that was stopped in its second epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        run(start(), checkpoint=tmp_path / "run.checkpoint", extra_metrics=stop_in_epoch(2))
+    return tmp_path / "run.checkpoint"
 
 
 @pytest.mark.parametrize("kind", ["truncated", "weights", "hostile"])
-def test_fit_refuses_a_file_that_is_no_checkpoint_and_runs_no_code(stopped, content, tmp_path, kind):
+def test_fit_refuses_a_file_that_is_no_checkpoint_and_runs_no_code(stopped, tmp_path, kind):
     mark, harmless = tmp_path / "mark", tmp_path / "harmless"
-    stopped.write_bytes(content[: len(content) // 2])
+    stopped.write_bytes(stopped.read_bytes()[:-1000])
     if kind != "truncated":
         torch.save(Net().state_dict() if kind == "weights" else {"settings": Hostile(mark)}, stopped)
     with pytest.raises(ValueError, match=r"is damaged or not a checkpoint; use another file") as error:
@@ -218,10 +204,6 @@ def test_fit_refuses_a_file_that_is_no_checkpoint_and_runs_no_code(stopped, cont
     torch.save({"settings": Hostile(harmless)}, stopped)
     torch.load(stopped, weights_only=False)  # otherwise the test proves nothing: this does run the code
     assert harmless.exists()
-
-
-def sgd(model, lr, **options):
-    return [torch.optim.SGD(model.parameters(), lr, **options)]
 
 
 OTHER_SETTINGS = {
@@ -234,7 +216,8 @@ OTHER_SETTINGS = {
 
 
 @pytest.mark.parametrize("name", OTHER_SETTINGS)
-def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(stopped, content, name):
+def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(stopped, name):
+    content = stopped.read_bytes()
     different = rf"belongs to another run: {name} (was .* and is now|has changed).* Change that"
     with pytest.raises(ValueError, match=different):
         run(**({"model": start()} | OTHER_SETTINGS[name]), checkpoint=stopped)
@@ -242,13 +225,13 @@ def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(stop
 
 
 def test_fit_refuses_the_checkpoint_of_other_optimizers_with_the_same_name(path):
-    def options(momentum):
-        return {"make_optimizers": lambda model, lr: sgd(model, lr, momentum=momentum), "checkpoint": path}
+    def options(kind):
+        return {"make_optimizers": lambda model, lr: [kind(model.parameters(), lr)], "checkpoint": path}
 
     with pytest.raises(KeyboardInterrupt):
-        run(start(), **options(0.9), extra_metrics=stop_in_epoch(2))
+        run(start(), **options(torch.optim.Adam), extra_metrics=stop_in_epoch(2))
     with pytest.raises(ValueError, match="another run: what make_optimizers returns has changed"):
-        run(start(), **options(0.8))
+        run(start(), **options(torch.optim.SGD))
 
 
 def test_disk_error_costs_one_checkpoint_and_not_the_run(uninterrupted, path, monkeypatch, capsys):

@@ -82,7 +82,6 @@ def test_muon_steps_a_shared_weight_once():
     ("layers", "kinds"),
     [
         ([torch.nn.Linear(784, 10)], ["Muon", "Adam"]),
-        ([torch.nn.Linear(784, 10, bias=False)], ["Muon"]),
         ([torch.nn.BatchNorm1d(784), torch.nn.AdaptiveAvgPool1d(10)], ["Adam"]),
         ([torch.nn.Unflatten(1, (1, 28, 28)), torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 10, 28)], ["Muon", "Adam"]),
     ],

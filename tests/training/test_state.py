@@ -13,15 +13,6 @@ from training.state import TrainState
 pytestmark = pytest.mark.numeric
 
 
-def test_state_trains_a_model_in_evaluation_mode(small):
-    model = make_net().eval()
-    state = TrainState(model, small[0], utils.one_cycle(1), **RECIPE)
-    statistics = state.live_model.edges[2].running_mean.clone()
-    utils.train_step(state)
-    assert not torch.equal(state.live_model.edges[2].running_mean, statistics)
-    assert not model.training
-
-
 def sgd(model, lr):
     return [torch.optim.SGD(model.parameters(), lr, momentum=0.9, nesterov=True, weight_decay=0.01)]
 
@@ -39,8 +30,8 @@ def test_steps_equal_a_plain_loop(small, device, monkeypatch, make_optimizers, t
     state.affines.copy_(utils.random_affines(len(split.labels)))
     plain = convert(make_net().to(device, memory_format=state.memory_format), device, ALL)
     images = utils.normalize(warp(split.images[:32], state.affines[:32]))
-    own = make_optimizers(plain, 0.05)
-    groups = [group for optimizer in own for group in optimizer.param_groups]
+    optimizers = make_optimizers(plain, 0.05)
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     peaks = torch.tensor([group["lr"] for group in groups])
     for multiplier in (0.2, 1.0, 0.5):
         state.lr_now.copy_(multiplier * peaks)
@@ -50,7 +41,7 @@ def test_steps_equal_a_plain_loop(small, device, monkeypatch, make_optimizers, t
         plain.zero_grad()
         loss = F.cross_entropy(plain(images), split.labels[:32])
         loss.backward()
-        for optimizer in own:
+        for optimizer in optimizers:
             optimizer.step()
         torch.testing.assert_close(state.losses[0], loss.detach())
     for ours, expected in zip(state.live_model.parameters(), plain.parameters(), strict=True):
@@ -78,20 +69,6 @@ def test_ema_decay_ramps_up(small):
     assert (rates.diff() <= 0).all()
 
 
-def test_load_restores_random_numbers(small):
-    """Those of the CPU, of the GPU that training runs on, and of order and augmentation."""
-    state = make_state(small[0])
-    device = small[0].images.device
-
-    def draw():
-        return torch.rand(4), torch.rand(4, device=device), torch.rand(4, generator=state.generator)
-
-    saved = state.save()
-    drawn = draw()
-    state.load(saved)
-    assert all(torch.equal(one, other) for one, other in zip(drawn, draw(), strict=True))
-
-
 @pytest.mark.parametrize("kind", [torch.optim.Adagrad, torch.optim.RMSprop, torch.optim.Rprop])
 def test_torch_optimizers_lower_the_loss(small, kind):
     optimizers = {"make_optimizers": lambda model, lr: [kind(model.parameters(), lr=0.001)]}
@@ -101,15 +78,6 @@ def test_torch_optimizers_lower_the_loss(small, kind):
         state.step_index.add_(1)
     assert state.losses[:5].isfinite().all()
     assert state.losses[4] < state.losses[0]
-
-
-def test_set_seed_makes_cudnn_deterministic_and_float32():
-    utils.set_seed(0)
-    assert torch.backends.cudnn.allow_tf32 is False
-    assert torch.backends.cudnn.deterministic is True
-
-
-# --- Unusual models ---
 
 
 def weight_norm(net):

@@ -44,9 +44,6 @@ def raw(tmp_path):
     return folder
 
 
-# --- A browser ---
-
-
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, driven through Selenium. Without it, tests are skipped; in CI they fail."""

@@ -16,25 +16,22 @@ SHOW = "import model; print(model.__file__)"
 
 
 def run(folder, *sources, **environment):
-    """Run `sources` one after the other in `folder`; return everything printed. Other modules of our names exist."""
-    stubs = folder.parent / "stubs"
-    stubs.mkdir(exist_ok=True)
-    (stubs / "model.py").write_text("raise SystemExit('another model.py')")
-    (stubs / "torchsummary.py").touch()  # otherwise the cell may install it
-    environment = {**os.environ, "PYTHONPATH": str(stubs), **environment}
+    """Run `sources` one after the other in `folder`; return everything printed. Another module named model exists."""
+    (folder.parent / "model.py").write_text("raise SystemExit('another model.py')")
+    environment = {**os.environ, "PYTHONPATH": str(folder.parent), **environment}
     command = [sys.executable, "-c", "\n".join(sources)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run(command, cwd=folder, env=environment, **output).stdout
+
+
+def at(address):
+    return re.sub('(?<=REPOSITORY = ").*(?=")', address, SETUP)
 
 
 @pytest.fixture
 def alone(tmp_path):
     (tmp_path / "alone").mkdir()
     return tmp_path / "alone"
-
-
-def at(address):
-    return re.sub('(?<=REPOSITORY = ").*(?=")', address, SETUP)
 
 
 def test_checkout_under_any_name_is_used_as_it_is(alone):
@@ -48,10 +45,10 @@ def test_notebook_alone_uses_a_clone_and_says_which(alone, tmp_path):
     origin = tmp_path / "digits"
     origin.mkdir()
     (origin / "model.py").touch()
-    names = {f"GIT_{role}_{key}": "x" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-    dates = {"GIT_AUTHOR_DATE": "2020-01-02T12:00:00", "GIT_COMMITTER_DATE": "2020-01-02T12:00:00"}
-    for arguments in (["init"], ["add", "."], ["-c", "commit.gpgsign=false", "commit", "-m", "first"]):
-        subprocess.run(["git", *arguments], cwd=origin, check=True, capture_output=True, env=os.environ | names | dates)
+    somebody = ["-c", "user.name=Somebody", "-c", "user.email=some@body", "-c", "commit.gpgsign=false"]
+    for arguments in (["init"], ["add", "."], [*somebody, "commit", "-m", "first"]):
+        date = {"GIT_COMMITTER_DATE": "2020-01-02T12:00:00"}
+        subprocess.run(["git", *arguments], cwd=origin, check=True, capture_output=True, env=os.environ | date)
     for note in ("", "Delete this folder to get the newest."):  # the second time in a new kernel
         first, second = run(alone, at(origin.as_uri()), at(origin.as_uri()), SHOW).splitlines()
         assert re.fullmatch(rf"Using .*digits, commit [0-9a-f]{{7,}} of 2020-01-02\. {note}", first)

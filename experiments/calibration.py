@@ -22,6 +22,8 @@ from model import WEIGHTS, load_net
 
 EDGES = (0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 SAVED = "saved"
+FORMATS = {"mistakes": ".0f", "expected": ".0f", "count_p": ".3f", "spiegelhalter_z": ".2f", "spiegelhalter_p": ".3f"}
+FORMATS |= {"log_loss": ".4f", "temperature": ".2f", "log_loss_at_best": ".4f"}
 
 
 def confidences(logits, labels):
@@ -108,28 +110,15 @@ def figures():
     verdict = "neither overconfident nor underconfident, as far as this shows"
     if temperature.low > 1 or temperature.high < 1:
         verdict = "overconfident" if temperature.mean > 1 else "underconfident"
-    texts = {f"saved_{name}": f"{saved[name]:.2f}" for name in ("spiegelhalter_z", "temperature")}
-    texts |= {f"saved_{name}": f"{saved[name]:.3f}" for name in ("count_p", "spiegelhalter_p")}
-    texts |= {f"saved_{name}": f"{saved[name]:.4f}" for name in ("log_loss", "log_loss_at_best")}
-    texts |= {f"{name}_significant": f"{(others[name] < 0.05).sum()}" for name in ("count_p", "spiegelhalter_p")}
-    return texts | {
-        "saved_mistakes": f"{saved['mistakes']:.0f}",
-        "saved_expected": f"{saved['expected']:.0f}",
+    return {f"saved_{name}": f"{saved[name]:{digits}}" for name, digits in FORMATS.items()} | {
         "networks": f"{len(others)}",
         "verdict": verdict,
-        "excess": stats.t_interval(others["mistakes"] - others["expected"]).format(1),
         "temperature": "{:.2f} ({:.2f} to {:.2f})".format(*temperature[:3]),
+        "excess": stats.t_interval(others["mistakes"] - others["expected"]).format(1),
         "log_loss": f"{others['log_loss'].mean():.4f}",
+        "count_p_significant": f"{(others['count_p'] < 0.05).sum()}",
+        "spiegelhalter_p_significant": f"{(others['spiegelhalter_p'] < 0.05).sum()}",
     }
-
-
-def sentence():
-    """Return how many mistakes the saved network's confidence predicts, and how many it makes."""
-    found = figures()
-    return (
-        f"over all 10,000 images, the confidence predicts {found['saved_expected']} mistakes, and the network makes "
-        f"{found['saved_mistakes']}"
-    )
 
 
 def main():

@@ -56,23 +56,21 @@ def answers():
     """Return the answers as text, by variant: mean and range after the last epoch, "99.41% (99.22 to 99.52)".
 
     VARIANT_minus is its difference from the recipe in percentage points, paired by seed, with its 95% interval, and
-    VARIANT_words what that shows. `two_seeds` has the recipe's accuracies from its first two seeds, and `parameters`
-    the number of parameters of `half_net`.
+    VARIANT_words whether that is significantly higher or lower. `two_seeds` has the recipe's accuracies from its first
+    two seeds, `parameters` the number of parameters of `half_net`.
     """
     runs = accuracies(results.read("exercises"))
-    recipe = runs["the recipe"]
-    texts = {"seeds": f"{len(recipe)}", "two_seeds": " and ".join(f"{recipe[seed]:.2f}%" for seed in (0, 1))}
-    texts["parameters"] = f"{sum(p.numel() for p in half_net().parameters()):,}"
-    for variant in VARIANTS:
-        own, name = runs[variant], variant.replace(" ", "_")
+    recipe, texts = runs["the recipe"], {"parameters": f"{sum(p.numel() for p in half_net().parameters()):,}"}
+    texts |= {"seeds": f"{len(recipe)}", "two_seeds": " and ".join(f"{recipe[seed]:.2f}%" for seed in (0, 1))}
+    for variant, own in runs.groupby("variant"):
+        name = variant.replace(" ", "_")
         texts[name] = f"{stats.fixed(own.mean(), 2)}% ({own.min():.2f} to {own.max():.2f})"
         if variant != "the recipe":
-            difference = stats.compare(own, recipe)
-            higher = "more accurate" if difference.mean > 0 else "less accurate"
-            texts[f"{name}_minus"] = difference.format()
-            texts[f"{name}_words"] = (
-                f"significantly {higher}" if difference.excludes_zero else "no significant difference"
+            difference = stats.compare(own[variant], recipe)
+            words = (
+                f"significantly {difference.direction()}" if difference.excludes_zero else "no significant difference"
             )
+            texts |= {f"{name}_minus": difference.format(), f"{name}_words": words}
     return texts
 
 

@@ -9,17 +9,15 @@ each, because a model had found them suspicious (mturk/mnist_mturk.json of githu
 import pandas as pd
 
 import utils
-from experiments import results, runner
+from experiments import calibration, results, runner
 from model import load_net
 
 
 def mistakes(logits, labels):
     """Return one row per misclassified image: its index, label, predicted digit, and the confidence in percent."""
-    confidence, predicted = logits.cpu().double().softmax(dim=1).max(dim=1)
-    rows = pd.DataFrame(
-        {"label": labels.cpu(), "predicted": predicted, "confidence": (100 * confidence).round(decimals=2)}
-    )
-    return rows[rows["label"] != rows["predicted"]].rename_axis("test_index").reset_index()
+    confidence, correct = calibration.confidences(logits, labels)
+    rows = {"label": labels.cpu(), "predicted": logits.cpu().argmax(dim=1), "confidence": (100 * confidence).round(2)}
+    return pd.DataFrame(rows)[~correct].rename_axis("test_index").reset_index()
 
 
 def read_votes():
@@ -36,15 +34,8 @@ def counts():
     votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
     wrong = results.read("mistakes")["test_index"]
     rated = votes[votes.index.isin(wrong)]
-    numbers = {
-        "images": len(votes),
-        "images_doubtful": (votes < 3).sum(),
-        "mistakes": len(wrong),
-        "rated": len(rated),
-        "confirmed": (rated >= 3).sum(),
-        "doubtful": (rated < 3).sum(),
-        "unrated": len(wrong) - len(rated),
-    }
+    numbers = {"images": len(votes), "mistakes": len(wrong), "rated": len(rated), "unrated": len(wrong) - len(rated)}
+    numbers |= {"confirmed": (rated >= 3).sum(), "doubtful": (rated < 3).sum()}
     return {name: f"{number}" for name, number in numbers.items()}
 
 

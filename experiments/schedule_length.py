@@ -8,7 +8,6 @@ those on a GPU in schedule_N_cuda.csv (`python -m experiments.seeds --epochs N`)
 
 import pandas as pd
 
-import plots
 from experiments import exercises, results, runner, seeds, stats
 
 SCHEDULES = {3: 10, 4: 10, 5: 10, 6: 10, 8: 10, 10: 10, 30: 5}  # epochs → seeds
@@ -57,36 +56,12 @@ def table():
     return stats.markdown(("epochs", "machine", "seeds", "mean (95% interval)", "worst", "above 99.40%"), rows)
 
 
-@seeds.large_style
-def plot(runs):
-    """Return a figure of `committed_runs`: one dot per seed, and means."""
-    figure, axes = plots.new_figure(width=5.6, height=4.4)
-    for (epochs, machine), run in runs.groupby(["epochs", "machine"]):
-        shift, colour = {"epyc": (0.965, plots.BLUE), "xeon": (1, seeds.GREEN), "h100": (1.035, plots.GREY)}[machine]
-        places = epochs * shift * 1.015 ** seeds.spread_out(len(run), width=2)
-        first = epochs == runs[machine].index.unique("epochs").min()
-        label = f"one seed, {NAMES[machine]}" if first else None
-        axes.scatter(places, run.sort_values(), s=14, color=colour, alpha=0.55, linewidth=0, label=label)
-        ends = [epochs * shift / 1.02, epochs * shift * 1.02]
-        axes.plot(ends, [run.mean()] * 2, color="black", linewidth=2.5)
-    axes.plot([], [], color="black", linewidth=2.5, label="mean")
-    seeds.mark_target(axes)
-    axes.set(xscale="log", xlabel="epochs in the schedule", ylabel="test accuracy after the last epoch (%)")
-    schedules = runs.index.unique("epochs").sort_values()
-    axes.set_xticks(schedules, schedules)
-    axes.minorticks_off()
-    axes.legend(loc="lower right", fontsize=10)
-    return figure
-
-
 def main():
     options = runner.parser("Train the recipe with schedules of 3 to 30 epochs.").parse_args()
     runs = [{"epochs": epochs, "seed": seed} for epochs, n in SCHEDULES.items() for seed in range(n)]
     path = results.path_for("schedule_length", options.update)
     rows = runner.run_all(path, runs, train_one, options, epochs=1)
     print(rows.groupby("epochs")["test_accuracy"].describe().to_string())
-    if options.update:
-        plot(committed_runs()).savefig(path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

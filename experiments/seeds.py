@@ -139,15 +139,6 @@ def held_out():
     return summarize(accuracies(rows, "validation_accuracy"))
 
 
-def new_seeds_mean():
-    """Return the mean after epoch 10, with its interval, over the EPYC's seeds from 10 and from 26, as text.
-
-    The choices on held-out images used seeds 0 to 9, and the first attempt on the test set seeds 0 to 25.
-    """
-    runs = machine_runs("epyc")
-    return {str(first): stats.t_interval(runs.loc[first:, 10]).percent() for first in (10, 26)}
-
-
 def machine_difference(machine):
     """Return how a machine differs from the AMD EPYC in accuracy, as text.
 
@@ -164,7 +155,6 @@ def machine_difference(machine):
 # --- The figure ------------------------------------------------------------------------------------------------------
 
 # For figures 560 pixels wide that are read on a phone, too.
-GREEN = "#009E73"  # of the same palette as those in plots.py
 large_style = plt.style.context(["default", {"font.size": 12}])
 
 

@@ -28,6 +28,13 @@ class Estimate(NamedTuple):
     def excludes_zero(self):
         return self.low > 0 or self.high < 0
 
+    def direction(self):
+        return "higher" if self.mean > 0 else "lower"
+
+    def lengths(self):
+        """Return the lengths of an error bar below and above the mean, for matplotlib."""
+        return [[self.mean - self.low], [self.high - self.mean]]
+
     def format(self, digits=3):
         """Return the signed mean and, in parentheses, its interval: "+0.012 (-0.031 to +0.055)"."""
         mean, low, high = (fixed(value, digits, "+") for value in self[:3])

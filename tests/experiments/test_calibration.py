@@ -11,37 +11,6 @@ LABELS = torch.arange(10).repeat(10)
 PREDICTED = (LABELS + (torch.arange(100) < 20)) % 10  # 20 of the 100 are wrong
 
 
-def logits_of(probability, predicted):
-    """Return logits that give each of `predicted` [N] that probability; the other digits share the rest."""
-    others = (1 - probability) / 9
-    return torch.full((len(predicted), 10), others).scatter_(1, predicted[:, None], probability).log()
-
-
-def test_bins_count_images_and_correct_answers():
-    """Without empty bins; Wilson's interval of 80 of 100 is from Newcombe's method 3, 1998: 0.7112 to 0.8666."""
-    (row,) = calibration.bins(logits_of(0.85, PREDICTED), LABELS).to_dict("records")
-    assert (row["from"], row["to"], row["images"]) == (80, 90, 100)
-    assert (row["confidence"], row["accuracy"]) == (pytest.approx(85), pytest.approx(80))
-    assert (row["low"], row["high"]) == (pytest.approx(71.12, abs=0.01), pytest.approx(86.66, abs=0.01))
-
-
-def test_tests_of_equal_confidences():
-    """With one probability for all, the count is binomial, and Spiegelhalter's z is the normal approximation."""
-    found = calibration.tests(logits_of(0.85, PREDICTED), LABELS)
-    assert (found["mistakes"], found["expected"]) == (20, pytest.approx(15))
-    assert found["count_p"] == pytest.approx(binomtest(20, 100, 0.15).pvalue)
-    assert found["spiegelhalter_z"] == pytest.approx(5 / (100 * 0.85 * 0.15) ** 0.5, rel=1e-5)
-
-
-def test_the_best_temperature_gives_the_confidence_that_the_accuracy_has():
-    """With one confidence for all, the log loss is least if that is the accuracy, 80%."""
-    logits = logits_of(0.95, PREDICTED)
-    found = calibration.tests(logits, LABELS)
-    confidence, _ = calibration.confidences(logits / found["temperature"], LABELS)
-    assert confidence.mean() == pytest.approx(0.8, abs=1e-3)
-    assert found["log_loss_at_best"] < found["log_loss"]
-
-
 class OnAppleGpu(torch.Tensor):
     """A tensor that refuses float64, as Apple's GPUs do, until it is on the CPU."""
 
@@ -52,15 +21,37 @@ class OnAppleGpu(torch.Tensor):
         return self.as_subclass(torch.Tensor)
 
 
-def test_nothing_is_converted_to_float64_on_a_device():
-    logits = logits_of(0.85, PREDICTED).as_subclass(OnAppleGpu)
-    assert calibration.tests(logits, LABELS)["mistakes"] == len(label_errors.mistakes(logits, LABELS)) == 20
-    assert len(calibration.bins(logits, LABELS)) == 1
+def logits_of(probability):
+    """Return logits that give each of `PREDICTED` that probability; the other digits share the rest."""
+    logits = torch.full((100, 10), (1 - probability) / 9).scatter_(1, PREDICTED[:, None], probability).log()
+    return logits.as_subclass(OnAppleGpu)
+
+
+def test_bins_count_images_and_correct_answers():
+    """Without empty bins; Wilson's interval is that of 80 of 100 (Newcombe, 1998, method 3)."""
+    (row,) = calibration.bins(logits_of(0.85), LABELS).to_dict("records")
+    assert (row["from"], row["to"], row["images"]) == (80, 90, 100)
+    assert (row["confidence"], row["accuracy"]) == (pytest.approx(85), pytest.approx(80))
+    assert (row["low"], row["high"]) == (pytest.approx(71.12, abs=0.01), pytest.approx(86.66, abs=0.01))
+
+
+def test_tests_of_equal_confidences():
+    """With one confidence for all, the count is binomial, Spiegelhalter's z is its normal approximation, and the best
+    temperature gives all images the confidence that the accuracy has, 80%.
+    """
+    tests = calibration.tests(logits_of(0.85), LABELS)
+    assert (tests["mistakes"], tests["expected"]) == (20, pytest.approx(15))
+    assert tests["count_p"] == pytest.approx(binomtest(20, 100, 0.15).pvalue)
+    assert abs(tests["spiegelhalter_z"]) == pytest.approx(5 / (100 * 0.85 * 0.15) ** 0.5, rel=1e-5)
+    confidence, _ = calibration.confidences(logits_of(0.85) / tests["temperature"], LABELS)
+    assert confidence.mean() == pytest.approx(0.8, abs=1e-3)
+    assert tests["log_loss_at_best"] < tests["log_loss"]
 
 
 def test_mistakes_lists_misclassified_images():
-    rows = label_errors.mistakes(logits_of(0.9, torch.tensor([3, 6, 7])), torch.tensor([3, 5, 7]))
-    assert rows.to_dict("records") == [{"test_index": 1, "label": 5, "predicted": 6, "confidence": 90.0}]
+    rows = label_errors.mistakes(logits_of(0.9), LABELS)
+    assert rows["test_index"].tolist() == list(range(20))
+    assert rows.iloc[3].tolist() == [3, 3, 4, pytest.approx(90)]
 
 
 def test_votes_are_of_five_raters_on_labels_of_the_test_set(mnist):

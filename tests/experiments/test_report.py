@@ -7,7 +7,7 @@ import pytest
 from experiments import report
 
 
-@pytest.mark.parametrize("name", [name for name in report.TEXTS if (report.ROOT / name).exists()])
+@pytest.mark.parametrize("name", report.TEXTS)
 def test_make_report_changes_nothing(name):
     path = report.ROOT / name
     assert report.fill_file(path) == path.read_text(encoding="utf-8")
@@ -20,11 +20,9 @@ def regions(monkeypatch):
 
 def test_fill_writes_tables_and_single_figures(regions):
     text = "# T\n<!-- table -->\nold\n<!-- /table -->\nIt is <!-- mean.10 -->1<!-- /mean.10 -->."
+    table = "<!-- table -->\n\n| a |\n|---|\n\n<!-- /table -->"
     filled = report.fill(text, "T.md")
-    assert (
-        filled
-        == "# T\n<!-- table -->\n\n| a |\n|---|\n\n<!-- /table -->\nIt is <!-- mean.10 -->99.50%<!-- /mean.10 -->."
-    )
+    assert filled == f"# T\n{table}\nIt is <!-- mean.10 -->99.50%<!-- /mean.10 -->."
     assert report.fill(filled, "T.md") == filled
 
 
@@ -43,10 +41,7 @@ def test_fill_file_writes_the_markdown_cells_of_a_notebook(regions, tmp_path):
         ("It is <!-- means -->1<!-- /means -->", "<!-- means --> is not in REGIONS"),
         ("It is <!-- mean.11 -->1<!-- /mean.11 -->", "<!-- mean.11 --> is not in REGIONS"),
         ("It is <!-- mean -->1<!-- /mean -->", "<!-- mean --> is not in REGIONS"),
-        ("It is <!-- table.1 -->1<!-- /table.1 -->", "<!-- table.1 --> is not in REGIONS"),
-        ("<!-- table -->\n", "<!-- table --> is not followed by <!-- /table -->"),
-        ("<!-- table -->\n<!-- mean.10 -->1<!-- /mean.10 -->", "<!-- table --> is not followed"),
-        ("<!-- /table -->\n", "<!-- /table --> is not"),
+        ("<!-- table -->\n<!-- mean.10 -->1<!-- /mean.10 -->", "<!-- table --> is not followed by <!-- /table -->"),
         ("<!-- mean.10 -->1<!-- /mean.10 --> is it", "begins a line"),
     ],
 )

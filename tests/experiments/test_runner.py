@@ -20,21 +20,16 @@ def run_all(path, count, train_one=train_one, backend="loky", jobs=1):
     return runner.run_all(path, [{"seed": seed} for seed in range(count)], train_one, options, epochs=2)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "study.csv"
-
-
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
-def test_run_all_keeps_every_run_on_every_backend(path, backend):
+def test_run_all_keeps_every_run_on_every_backend(tmp_path, backend):
     """The second returns all results at once, as Ray's does."""
-    rows = run_all(path, 5, backend=backend, jobs=2)
+    rows = run_all(tmp_path / "study.csv", 5, backend=backend, jobs=2)
     expected = [row["value"] for seed in range(5) for row in train_one({"seed": seed})]
     assert rows.sort_values(["seed", "epoch"])["value"].tolist() == expected
 
 
-def test_an_interrupted_study_resumes_with_the_first_run_it_lacks(path):
-    trained = []
+def test_an_interrupted_study_resumes_with_the_first_run_it_lacks(tmp_path):
+    path, trained = tmp_path / "study.csv", []
 
     def interrupted(run):
         if run["seed"] == 2:
@@ -48,7 +43,8 @@ def test_an_interrupted_study_resumes_with_the_first_run_it_lacks(path):
     assert trained == [2, 3]
 
 
-def test_an_incomplete_run_is_repeated_and_complete_ones_keep_their_text(path):
+def test_an_incomplete_run_is_repeated_and_complete_ones_keep_their_text(tmp_path):
+    path = tmp_path / "study.csv"
     path.write_text("seed,epoch,value,note\n0,1,1.50,\n0,2,2.00,x\n1,1,11.00,\n")
     run_all(path, 2)
     assert path.read_text() == "seed,epoch,value,note\n0,1,1.50,\n0,2,2.00,x\n1,1,11,\n1,2,12,\n"
@@ -64,9 +60,8 @@ def test_a_run_of_the_seeds_is_fit_with_its_defaults_and_records_wrong_images(fe
         assert row["test_accuracy"] == f"{100 * epoch['test_accuracy']:.2f}"
         assert row["train_loss"] == f"{epoch['train_loss']:.5f}"
         assert row["device"] == results.device_name(utils.pick_device())
-    saved = runner.Net()
-    saved.load_state_dict(torch.load(tmp_path / "3.pt", weights_only=True))
-    wrong = utils.compute_logits(saved.to(few[1].images.device), few[1].images).argmax(dim=1) != few[1].labels
+    assert torch.load(tmp_path / "3.pt", weights_only=True).keys() == net.state_dict().keys()
+    wrong = utils.compute_logits(net, few[1].images).argmax(dim=1) != few[1].labels
     assert rows[-1]["wrong"] == " ".join(str(i) for i in wrong.nonzero()[:, 0].tolist())
 
 

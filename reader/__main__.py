@@ -1,6 +1,7 @@
 """Read digits in pictures: `python -m reader photo.jpg`, or `python -m reader --number photo.jpg`."""
 
 import argparse
+import os
 import sys
 
 from model import WEIGHTS, load_net
@@ -20,9 +21,18 @@ def read_as_text(net, path, is_number):
 
 
 def error_message(error, path):
-    """Return what an OSError or ValueError says about the file `path`, one line that starts with its name."""
-    message = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-    return message if str(path) in message else f"{path}: {message}"
+    """Return what an OSError, ValueError or MemoryError says about the file `path`: one line that starts with it."""
+    message = str(getattr(error, "strerror", None) or error)
+    return message if message.startswith((f"{path} is not", f"{path} does not")) else f"{path}: {message}"
+
+
+def write(line):
+    """Print `line`; end the program if nobody reads it, as after `| head -1`, or if the disk is full."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python fails again as it ends
+        sys.exit(141 if isinstance(error, BrokenPipeError) else f"the answer cannot be written: {error.strerror}")
 
 
 def main():
@@ -41,13 +51,16 @@ def main():
     for path in options.picture:
         try:
             answer = read_as_text(net, path, options.number)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             print(error_message(error, path), file=sys.stderr)
             n_failed += 1
         else:
-            print(f"{path}: {answer}")
+            write(f"{path}: {answer}")
     return min(n_failed, 255)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -6,6 +6,7 @@ from scipy import ndimage
 from reader.image_ops import EIGHT_CONNECTED, border_values, corner_values
 
 FAINT, CLEAR = 0.35, 0.5  # faint ink counts if it is connected to clear ink
+MAX_FRAMES = 20
 
 
 def remove_clutter(ink, is_number=False):
@@ -18,6 +19,8 @@ def remove_clutter(ink, is_number=False):
         ink = erase_ruled_lines(ink)
     components = label_ink(ink)
     labels = np.arange(1, components.max() + 1)
+    if len(labels) == 0:
+        return np.zeros_like(ink)
     # A speck is small relative to the largest component, so search again whenever that may have changed.
     for is_clutter in [is_speck, is_frame, is_speck, is_straight_line, is_speck, *[is_in_corner] * is_number]:
         clutter = is_clutter(components, labels, is_number)
@@ -94,9 +97,15 @@ def is_speck(components, labels, is_number):
 
 
 def is_frame(components, labels, _):
-    """Return which components enclose others at least a quarter as wide or as high as themselves, bool [n]."""
-    frames, boxes = np.zeros(len(labels), dtype=bool), ndimage.find_objects(components)
-    for i, label in enumerate(labels):
+    """Return which components enclose others at least a quarter as wide or as high as themselves, bool [n].
+
+    To save time, only the `MAX_FRAMES` largest are examined.
+    """
+    boxes = ndimage.find_objects(components)
+    areas = np.array([components[boxes[label - 1]].size for label in labels])
+    frames = np.zeros(len(labels), dtype=bool)
+    for i in np.argsort(-areas, kind="stable")[:MAX_FRAMES]:
+        label = labels[i]
         part = components[boxes[label - 1]]
         filled = ndimage.binary_fill_holes(ndimage.binary_dilation(part == label))
         enclosed = filled & (part != label) & np.isin(part, labels)

@@ -17,12 +17,14 @@ from scipy import ndimage
 
 from reader.classify import classify
 from reader.cleanup import CLEAR, FAINT
-from reader.ink import extract_ink_and_box
+from reader.image_ops import shrink
+from reader.ink import MAX_SIDE, extract_ink_and_box, nothing_found
 from reader.load_image import load_image_and_size
 from reader.sanity_checks import find_warnings
 from reader.segment import oversegment
 
 # Tuned on numbers composed of MNIST's training images, as were the constants in segment.py.
+MAX_SPAN = 6  # segments of a digit
 MAX_SPAN_WIDTH = 1.6  # wider groups of segments are not a digit; this and the following are fractions of line height
 MIN_HEIGHT = 0.4  # anything lower is not a digit but a comma, a full stop or a minus sign
 TYPICAL_WIDTH = torch.tensor([0.75, 0.26, *[0.75] * 8])  # of each digit, as in MNIST
@@ -54,6 +56,8 @@ def read_number(model, picture):
     with contextlib.suppress(ValueError):  # without it, broken strokes may look like two lines
         readings.append(read_ink(model, ink, CLEAR))
     best = max(readings, key=lambda reading: reading.score)
+    if not best.groups:
+        raise nothing_found()
     warnings = []
     rivals = [reading.score for reading in readings if len(reading.groups) != len(best.groups)]
     if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:
@@ -61,6 +65,7 @@ def read_number(model, picture):
     for position, group in enumerate(best.groups, start=1):
         alone = np.zeros_like(ink)
         alone[group.box] = group.ink
+        alone = shrink(alone[with_margin(group.box)], MAX_SIDE)
         warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, alone)]
     return [Digit(box_in_picture(group.box, ink.shape, area), group.probabilities) for group in best.groups], warnings
 
@@ -112,7 +117,7 @@ def read_ink(model, ink, threshold):
         return box, np.where((labels[box] > start) & (labels[box] <= end), ink[box], 0)
 
     spans = find_spans(segments, line_height)
-    probabilities = classify(model, (cut_out(span)[1] for span in spans))
+    probabilities = classify(model, (shrink(cut_out(span)[1], MAX_SIDE) for span in spans))
     scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
     is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
     total, rival, chosen = best_segmentation(spans, scores, is_digit, segments)
@@ -122,6 +127,12 @@ def read_ink(model, ink, threshold):
 def enclose(boxes):
     """Return the smallest box, slices of rows and columns, around all `boxes`."""
     return tuple(slice(min(s.start for s in sides), max(s.stop for s in sides)) for sides in zip(*boxes, strict=True))
+
+
+def with_margin(box):
+    """Return `box`, slices of rows and columns, with a margin of half its longer side, or up to the picture's edge."""
+    margin = max(side.stop - side.start for side in box) // 2
+    return tuple(slice(max(0, side.start - margin), side.stop + margin) for side in box)
 
 
 # --- Segments → digits -----------------------------------------------------------------------------------------------
@@ -137,7 +148,7 @@ def find_spans(segments, line_height):
     """Return the (start, end) of all groups of neighbouring `segments` that may be one digit."""
     spans = []
     for start in range(len(segments)):
-        for end in range(start + 1, len(segments) + 1):
+        for end in range(start + 1, min(start + MAX_SPAN, len(segments)) + 1):
             if end > start + 1 and size(segments[start:end])[0] > MAX_SPAN_WIDTH * line_height:
                 break
             spans.append((start, end))

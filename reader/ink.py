@@ -39,8 +39,10 @@ def extract_ink_and_box(brightness, is_number=False):
     full_ink = np.median(contrast[contrast > threshold])
     if full_ink - no_ink < MIN_CONTRAST:
         raise nothing_found()
-    ink = np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1)
-    return remove_clutter(ink, is_number), (left, top, width, height)
+    ink = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
+    if not ink.any():
+        raise nothing_found()
+    return ink, (left, top, width, height)
 
 
 def nothing_found():

@@ -57,7 +57,7 @@ def is_cut_off(ink):
 
     If it is near both sides, the picture was cropped to the digit.
     """
-    rows, columns = bounding_box(ink > 0.5)
+    rows, columns = bounding_box(ink > ink.max() / 2)
     for part, length in ((rows, ink.shape[0]), (columns, ink.shape[1])):
         before, after = part.start, length - part.stop
         if min(before, after) == 0 and max(before, after) > MAX_CROP_MARGIN * length:

@@ -15,6 +15,8 @@ from reader.cleanup import label_ink
 MAX_DIGIT_WIDTH = 1.15  # a wider component may be several touching digits
 CUT_SLACK = 0.2  # how far a cut may move sideways to avoid ink
 MIN_CUT_DISTANCE = 0.35  # between two cuts of a component
+SPECK = 0.1  # what is neither wider nor higher belongs to the nearest segment
+MAX_SEGMENTS = 64
 
 
 class Segment(NamedTuple):
@@ -58,14 +60,17 @@ def oversegment(ink, threshold):
     components = label_components(ink, threshold)
     boxes = [pixels.bounds(i) for i, pixels in enumerate(components)]
     line_height = np.median(np.repeat([box.height for box in boxes], [len(pixels.rows) for pixels in components]))
+    boxes = [box for box in boxes if max(box.width, box.height) > SPECK * line_height]
+    check_number(boxes)
     check_one_line(boxes, line_height)
     parts = [
-        (part.bounds(i), part)
-        for i, pixels in enumerate(components)
-        for part in split_wide(pixels, boxes[i], ink, line_height)
+        (part.bounds(box.component), part)
+        for box in boxes
+        for part in split_wide(components[box.component], box, ink, line_height)
     ]
+    check_number(parts)
     parts.sort(key=lambda part: part[0].left + part[0].right)
-    labels = np.zeros(ink.shape, dtype=int)
+    labels = np.zeros(ink.shape, dtype=np.int32)
     for label, (_, pixels) in enumerate(parts, start=1):
         labels[pixels.rows, pixels.columns] = label
     nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
@@ -76,8 +81,17 @@ def label_components(ink, threshold):
     """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
     components = label_ink(ink, threshold)
     rows, columns = np.nonzero(components)
-    pixels, labels = Pixels(rows, columns), components[rows, columns]
-    return [pixels.select(labels == label) for label in range(1, components.max() + 1)]
+    labels = components[rows, columns]
+    order = np.argsort(labels, kind="stable")
+    ends = np.cumsum(np.bincount(labels)[1:-1])
+    return [Pixels(*pair) for pair in zip(np.split(rows[order], ends), np.split(columns[order], ends), strict=True)]
+
+
+def check_number(segments):
+    """Raise ValueError if there are far more segments than a line of digits has."""
+    if len(segments) > MAX_SEGMENTS:
+        problem = f"there are {len(segments):,} separate strokes in the picture, too many for one line of digits"
+        raise ValueError(f"{problem}; crop it to the number")
 
 
 def check_one_line(boxes, line_height):
@@ -104,26 +118,25 @@ def split_wide(pixels, box, ink, line_height):
 
 
 def find_cuts(image, line_height):
-    """Return the cuts through a component, a list of columns, one for each row; `image` is its ink, float [h, w]."""
+    """Return the cuts through a component, a list of columns, one for each row; `image` is its ink, float [h, w].
+
+    Each is the path from top to bottom of a strip of the image with the least ink; those with less ink come first.
+    """
     slack = max(1, round(CUT_SLACK * line_height))
-    starts = range(0, image.shape[1] - 2 * slack, max(1, round(0.04 * line_height)))
-    paths = sorted((min_cost_path(image, start, start + 2 * slack + 1) for start in starts), key=lambda path: path[0])
+    starts = np.arange(0, image.shape[1] - 2 * slack, max(1, round(0.04 * line_height)))
+    columns = starts[:, None] + np.arange(2 * slack + 1)  # of each strip, [n, width]
+    costs, steps = image[0, columns], []
+    for row in image[1:]:
+        sideways = np.pad(costs + 0.02, [(0, 0), (1, 1)], constant_values=np.inf)  # a step sideways has a small cost
+        choices = np.stack([sideways[:, :-2], costs, sideways[:, 2:]])
+        steps.append(np.int8(choices.argmin(axis=0) - 1))
+        costs = row[columns] + choices.min(axis=0)
+    paths = [costs.argmin(axis=1)]  # from the last row to the first, [n] each
+    for step in reversed(steps):
+        paths.append(paths[-1] + step[np.arange(len(starts)), paths[-1]])
     cuts = []
-    for _, path in paths:
+    for i in np.argsort(costs.min(axis=1), kind="stable"):
+        path = starts[i] + np.array([columns[i] for columns in reversed(paths)])
         if all(abs(path.mean() - cut.mean()) > MIN_CUT_DISTANCE * line_height for cut in cuts):
             cuts.append(path)
     return cuts
-
-
-def min_cost_path(image, start, stop):
-    """Return the least ink on a path from top to bottom of `image` between two columns, and the path's columns [h]."""
-    costs, steps = image[0, start:stop], []
-    for row in image[1:, start:stop]:
-        sideways = np.pad(costs + 0.02, 1, constant_values=np.inf)  # a step sideways has a small cost
-        choices = np.stack([sideways[:-2], costs, sideways[2:]])
-        steps.append(choices.argmin(axis=0) - 1)
-        costs = row + choices.min(axis=0)
-    columns = [int(costs.argmin())]
-    for step in reversed(steps):
-        columns.append(columns[-1] + step[columns[-1]])
-    return costs.min(), start + np.array(columns[::-1])

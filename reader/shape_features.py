@@ -7,7 +7,7 @@ from scipy import ndimage
 from reader.image_ops import EIGHT_CONNECTED, bounding_box
 from reader.mnist_format import BOX
 
-MIN_SIZE = 160  # pixels: ink whose longer side has fewer is enlarged before it is measured
+MIN_SIZE, MAX_SIZE = 160, 320  # pixels: ink is enlarged or shrunk to such a longer side before it is measured
 
 
 def shape_features(ink):
@@ -22,7 +22,7 @@ def shape_features(ink):
       the bounding box; 0 if there is only one component
     """
     cropped = (ink / ink.max())[bounding_box(ink > ink.max() / 2)].astype(np.float32)
-    longest = max(MIN_SIZE, *cropped.shape)
+    longest = int(np.clip(max(cropped.shape), MIN_SIZE, MAX_SIZE))
     size = [max(1, round(longest * n / max(cropped.shape))) for n in cropped.shape[::-1]]
     mask = np.pad(np.asarray(Image.fromarray(cropped).resize(size, Image.Resampling.BILINEAR)) > 0.5, 8)
     # Across a stroke of width w, the mean distance to its edge is w / 4.

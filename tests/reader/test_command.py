@@ -3,8 +3,10 @@
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from drawings import as_image, ink_of_number
@@ -60,19 +62,50 @@ def test_bad_weights_are_reported_in_one_line(monkeypatch, tmp_path, content):
         run(monkeypatch, samples.FOLDER / "tablet.png")
 
 
-def test_any_encoding_is_printed_to_and_only_what_is_needed_is_imported(five, tmp_path):
+def start(*arguments, **options):
+    """Return the process `python -m reader` with these arguments."""
+    command_line = [sys.executable, "-m", "reader", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command_line, cwd=ROOT, text=True, **(pipes | options))
+
+
+def test_any_encoding_is_printed_to(five, tmp_path):
     good, bad = tmp_path / "fünf→.png", tmp_path / "none→.png"
     as_image(five).save(good)
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "reader", str(bad), str(good)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "f?nf?.png: 5, confidence" in done.stdout
-    assert "none?.png: " in done.stderr
-    imported = set(re.findall(r"\| +(\w+)$", done.stderr, flags=re.MULTILINE))
-    assert "torch" in imported
-    assert not imported & {"torchvision", "sklearn", "pandas"}
+    process = start(bad, good, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    printed, errors = process.communicate()
+    assert process.returncode == 1
+    assert "f?nf?.png: 5, confidence" in printed
+    assert "none?.png: " in errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+@pytest.mark.parametrize("how", ["closed pipe", "Ctrl-C"])
+def test_the_command_can_be_stopped(how):
+    process = start(*[samples.FOLDER / "tablet.png"] * 100)
+    assert process.stdout.readline().endswith("%\n")
+    if how == "Ctrl-C":
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert (process.wait(), errors) == (130 if how == "Ctrl-C" else 141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_reported():
+    with Path("/dev/full").open("w") as full:
+        process = start(samples.FOLDER / "tablet.png", stdout=full)
+        errors = process.communicate()[1]
+    assert (process.returncode, errors) == (1, "the answer cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("name", ["8", "no"])
+def test_errors_name_the_file(capsys, monkeypatch, tmp_path, name):
+    Image.new("L", (90, 90)).save(tmp_path / name, "png")
+    (tmp_path / "text").write_text("eight")
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, name, "text") == 2
+    blank, text = capsys.readouterr().err.splitlines()
+    assert blank.startswith(f"{name}: no strokes stand out")
+    assert text.startswith("text is not a readable picture")

@@ -159,8 +159,26 @@ def test_dark_corners_of_a_scan_are_ignored(net):
     assert read(net, as_image(ink_of_number("407")).rotate(4, Image.Resampling.BICUBIC)) == "407"
 
 
-@pytest.mark.parametrize("gap", [0, 30])
-def test_two_lines_are_refused(net, gap):
-    ink = np.pad(ink_of_number("407"), ((0, gap), (0, 0)))
-    with pytest.raises(ValueError, match="more than one line of digits in the picture; crop it to one"):
-        read_number(net, 1 - np.vstack([ink, ink]))
+# --- Refusals ---
+
+
+def barcode():
+    ink = np.zeros((900, 1200))
+    for left in range(60, 1160, 11):
+        ink[150:750, left : left + 4] = 1
+    return ink
+
+
+NOT_A_LINE = {
+    "two lines": (np.vstack([ink_of_number("407")] * 2), "more than one line of digits in the picture; crop it to one"),
+    "barcode": (barcode(), "100 separate strokes in the picture, too many for one line of digits; crop it"),
+    "ruled line": (ink_of_lines([(-5, 50), (305, 50)]), "no strokes stand out"),
+    "shallow stroke": (ink_of_lines([(20, 60), (280, 100)]), "no strokes stand out"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_A_LINE)
+def test_what_is_not_one_line_is_refused(net, name):
+    ink, words = NOT_A_LINE[name]
+    with pytest.raises(ValueError, match=words):
+        read_number(net, 1 - ink)

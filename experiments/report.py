@@ -46,6 +46,7 @@ REGIONS = {
     "other_networks": lazily("other_networks.table"),
     "other_networks_difference": lazily("other_networks.check"),
     "buildup": lazily("buildup.table"),
+    "digits_margin": lazily("writers.margin"),
     "unseen_pictures": lazily("unseen_pictures.table"),
     "real_photos": lazily("real_photos.table"),
     "real_photos_before": lazily("real_photos.table_before"),

@@ -53,3 +53,8 @@ def figures():
         "seeds": f"{rows['seed'].nunique()}",
         "accuracy": over_seeds_and_writers(rows, writers).percent(),
     }
+
+
+def margin():
+    """Return half the width of the interval of the saved network's accuracy, in percentage points."""
+    return figures()["margin"]

@@ -1,14 +1,14 @@
 """How fast does it train, compared with a DataLoader baseline? `make exp-speed`
 
-    steps        the training step of ours and of the baseline, with the number of workers that suits the baseline best
-    runs         whole runs of ours, from the start of the interpreter, evaluated after every epoch
-    to_target    whole runs of both that reach 99.4%, seed by seed: 20 minutes on two cores
-    speedups     the step without each of training/speedups.py: 5 minutes
+    steps        a training step of ours and of the baseline, with the number of workers that suits the baseline best
+    runs         whole runs of ours with 5 epochs, and one with 15, evaluated after every epoch
+    to_target    whole runs of both that reach 99.4% on average, seed by seed: 25 minutes on two cores
+    speedups     a step without each of training/speedups.py: 3 minutes
 
 Without `--parts`, it measures steps and runs, in 11 minutes on two cores. A machine's speed differs from minute to
 minute. So variants alternate (A B C A B C …), each repetition in a process of its own, and ratios are taken within a
-repetition. One row per figure goes to speed.csv: the median, minimum and maximum of `n` repetitions, and all values in
-their order. Rows of other parts and devices stay. Not on Windows, which does not count memory and page faults.
+repetition. One row per figure goes to speed.csv: median, minimum and maximum of `n` repetitions, and all values in
+their order. Rows of other parts and devices stay. On a GPU, use `--steps 400`: a step takes a millisecond there.
 
 The baseline is a common way to train on MNIST: PIL transforms one image at a time in worker processes, SGD follows
 torch's `OneCycleLR`, and the loss is read back after every step. Network, batch size and augmentation are ours. It has
@@ -19,7 +19,6 @@ import argparse
 import inspect
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,7 @@ import torch.nn.functional as F
 import utils
 from experiments import results, stats
 from model import Net
-from training.data import MEAN, STD, make_batch, shuffled_batches
+from training.data import MEAN, STD, shuffled_batches
 from training.speedups import ALL, make_run_step
 from training.state import TrainState
 
@@ -41,20 +40,12 @@ VARIANTS = {
     "baseline-dropout": "DataLoader baseline, dropout 0.05",  # the assignment's network had dropout
     "ours": "this repository",
 }
-WITHOUT = {  # kind of device → row of the table → the speed-ups that are switched off
-    "cpu": {
-        "nothing": set(),
-        "malloc": {"malloc"},
-        "batchnorm_channels_first": {"batchnorm_channels_first"},
-        # It converts from channels_last and back, which has no meaning in the other layout.
-        "channels_last": {"channels_last", "batchnorm_channels_first"},
-    },
-    "cuda": {
-        "nothing": set(),
-        **{name: {name} for name in ("cuda_graph", "conv1x1_as_bmm", "batchnorm_channels_last")},
-    },
-}
 DROPOUT = {"baseline": 0.0, "baseline-dropout": 0.05}
+WITHOUT = {  # what is switched off on which kind of device, one at a time
+    "cpu": ("nothing", "malloc", "batchnorm_channels_first", "channels_last"),
+    "cuda": ("nothing", "cuda_graph", "conv1x1_as_bmm", "batchnorm_channels_last"),
+}
+PARTS = ("steps", "runs", "to_target", "speedups")
 WORKERS = (0, 2, 4, 8)  # tried for the baseline, as far as there are cores
 STEPS = 60  # timed in each process, after as many to warm up
 SUMMARY = {"median": statistics.median, "minimum": min, "maximum": max}
@@ -76,35 +67,22 @@ BATCH_SIZE = RECIPE["batch_size"]
 
 
 class Ours:
-    """The training step of this repository, `steps` times, without some of its speed-ups."""
+    """The training of this repository on as many images as `steps` take, without some of its speed-ups."""
 
     def __init__(self, steps, without, seed):
-        self.device = utils.pick_device()
-        train, _ = utils.load_mnist(results.ROOT / "data", self.device)
-        self.train = utils.Split(*(part[: steps * BATCH_SIZE] for part in train))
+        train, _ = utils.load_mnist(results.ROOT / "data", utils.pick_device())
+        train = utils.Split(*(part[: steps * BATCH_SIZE] for part in train))
         utils.set_seed(seed)
-        names = ("batch_size", "make_optimizers", "lr", "ema_decay")
-        options = {name: RECIPE[name] for name in names} | {"speedups": ALL - without}
-        self.state = TrainState(Net(), self.train, RECIPE["schedule"](2 * steps), **options)
+        recipe = {name: RECIPE[name] for name in ("batch_size", "make_optimizers", "lr", "ema_decay")}
+        self.state = TrainState(Net(), train, RECIPE["schedule"](2 * steps), **recipe, speedups=ALL - without)
         self.run_step = make_run_step(utils.train_step, self.state)
 
-    def draw(self):
-        n = len(self.train.labels)
-        return shuffled_batches(n, BATCH_SIZE), utils.random_affines(n)
-
     def train_epoch(self):
-        """Take all steps once."""
-        utils.train_epoch(self.state, self.run_step, *self.draw(), verbose=False)
-        synchronize()
-
-    def data_seconds(self):
-        """Return the seconds that the data of all steps takes, timed apart from them."""
-        start = time.perf_counter()
-        order, affines = (part.to(self.device) for part in self.draw())
-        for indices in order:
-            make_batch(self.train, indices, affines)
-        synchronize()
-        return time.perf_counter() - start
+        """Take all steps once. They prepare their own data, so there is nothing to wait for."""
+        n = len(self.state.train.labels)
+        order, affines = shuffled_batches(n, BATCH_SIZE), utils.random_affines(n)
+        utils.train_epoch(self.state, self.run_step, order, affines, verbose=False)
+        return 0.0
 
 
 class Baseline:
@@ -125,18 +103,17 @@ class Baseline:
         self.train_loader = DataLoader(Subset(train, range(n)), BATCH_SIZE, shuffle=True, **options)
         self.test_loader = DataLoader(test, 1000, **options)
         torch.manual_seed(seed)
-        self.model = Net(dropout).to(self.device)
-        peak = 0.1
+        self.model, peak = Net(dropout).to(self.device), 0.1
         self.optimizer = torch.optim.SGD(self.model.parameters(), peak, 0.9, nesterov=True, weight_decay=1e-4)
         steps = epochs * len(self.train_loader)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, peak, total_steps=steps)
 
     def train_epoch(self):
-        """Train for one epoch."""
+        """Train for one epoch; return the seconds spent waiting for data."""
         self.model.train()
-        self.waited, asked = 0.0, time.perf_counter()
+        waited, asked = 0.0, time.perf_counter()
         for images, labels in self.train_loader:
-            self.waited += time.perf_counter() - asked
+            waited += time.perf_counter() - asked
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
             loss = F.cross_entropy(self.model(images), labels)
@@ -145,10 +122,7 @@ class Baseline:
             self.scheduler.step()
             loss.item()
             asked = time.perf_counter()
-
-    def data_seconds(self):
-        """Return the seconds that the last epoch waited for data."""
-        return self.waited
+        return waited
 
     @torch.no_grad()
     def accuracy(self):
@@ -160,57 +134,24 @@ class Baseline:
         return correct / len(self.test_loader.dataset)
 
 
-def synchronize():
-    """Wait for the accelerator, if there is one."""
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
-
-
-def minor_page_faults():
-    """Return how many minor page faults this process has had so far."""
-    import resource  # does not exist on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-
-
-def peak_mb(device):
-    """Return the peak memory of this process in MB: the device's on CUDA, else resident memory.
-
-    Child processes, such as the workers of a DataLoader, are not counted.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    import resource
-
-    unit = 1 if platform.system() == "Darwin" else 1024  # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
 def time_steps(variant, workers=None, steps=STEPS, seed=0):
     """Return the figures of a step, timed over `steps` steps after as many to warm up."""
-    if variant.startswith("baseline"):
+    if variant in DROPOUT:
         training = Baseline(steps * BATCH_SIZE, workers, DROPOUT[variant], epochs=2, seed=seed)
     else:
-        kind = utils.pick_device().type
-        switched_off = set() if variant == "ours" else WITHOUT[kind][variant.removeprefix("without ")]
-        training = Ours(steps, switched_off, seed)
-    startup = time.time() - STARTED
+        without = {variant.removeprefix("without ")} - {"ours", "nothing"}
+        if "channels_last" in without:  # it converts from this layout and back, which has no meaning in the other
+            without.add("batchnorm_channels_first")
+        training = Ours(steps, without, seed)
     training.train_epoch()  # loads libraries, starts the workers, captures the step
-    faults, start = minor_page_faults(), time.perf_counter()
-    training.train_epoch()
-    seconds, faults = time.perf_counter() - start, minor_page_faults() - faults
-    return {
-        "startup_s": startup,
-        "step_ms": 1000 * seconds / steps,
-        "data_ms": 1000 * training.data_seconds() / steps,
-        "page_faults": faults / steps,
-        "peak_mb": peak_mb(training.device),
-    }
+    start = time.perf_counter()
+    waited = training.train_epoch()
+    return {"step_ms": 1000 * (time.perf_counter() - start) / steps, "data_ms": 1000 * waited / steps}
 
 
 def time_run(variant, epochs, workers=None, seed=0):
     """Return the figures of a whole run, evaluated after every epoch."""
-    if variant.startswith("baseline"):
+    if variant in DROPOUT:
         training = Baseline(60_000, workers, DROPOUT[variant], epochs, seed)
         start = time.perf_counter()
         for _ in range(epochs):
@@ -221,9 +162,8 @@ def time_run(variant, epochs, workers=None, seed=0):
         start = time.perf_counter()
         utils.set_seed(seed)
         accuracy = utils.fit(Net(), *splits, epochs=epochs, seed=seed, verbose=False)[-1]["test_accuracy"]
-    synchronize()
-    figures = {"fit_s": time.perf_counter() - start, "process_s": time.time() - STARTED}
-    return figures | {"test_accuracy": 100 * accuracy}
+    seconds = {"fit_s": time.perf_counter() - start, "process_s": time.time() - STARTED}
+    return seconds | {"test_accuracy": 100 * accuracy}
 
 
 # --- Repetitions -----------------------------------------------------------------------------------------------------
@@ -242,7 +182,7 @@ def run_in_process(job):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def interleave(jobs, repetitions, run=run_in_process):
+def interleave(jobs, repetitions):
     """Run all `jobs` in alternation; return the figures of each job's repetitions, a list of lists.
 
     The number of the repetition, from 0, is the seed.
@@ -250,146 +190,138 @@ def interleave(jobs, repetitions, run=run_in_process):
     figures = [[] for _ in jobs]
     for seed in range(repetitions):
         for job, own in zip(jobs, figures, strict=True):
-            own.append(run(job | {"seed": seed}))
+            own.append(run_in_process(job | {"seed": seed}))
             print(job | {"seed": seed}, own[-1], flush=True)
     return figures
 
 
-def rows_of(part, jobs, figures, compared="step_ms", base=-1):
-    """Return the rows of speed.csv: one for each figure of each job, and one for the ratio of `compared`.
+def measure_jobs(part, jobs, repetitions, compared="step_ms", base=-1):
+    """Run all `jobs`; return their rows of speed.csv: one per figure, and one for the ratio of `compared`.
 
     A ratio is that to the job `base` in the same repetition.
     """
-    rows = []
-    for job, repetitions in zip(jobs, figures, strict=True):
-        pairs = zip(repetitions, figures[base], strict=True)
-        complete = [own | {"ratio": own[compared] / other[compared]} for own, other in pairs]
-        for metric in complete[0]:
-            values = [own[metric] for own in complete]
+    rows, figures = [], interleave(jobs, repetitions)
+    for job, repeated in zip(jobs, figures, strict=True):
+        pairs = zip(repeated, figures[base], strict=True)
+        repeated = [own | {"ratio": own[compared] / other[compared]} for own, other in pairs]
+        for metric in repeated[0]:
+            values = [own[metric] for own in repeated]
             row = {"part": part, **{name: job.get(name) for name in ("variant", "workers", "epochs")}, "metric": metric}
-            row |= {"n": len(values)} | {name: f"{function(values):.5g}" for name, function in SUMMARY.items()}
+            row |= {"n": len(values)} | {name: float(f"{summary(values):.5g}") for name, summary in SUMMARY.items()}
             rows.append(row | {"values": " ".join(f"{value:.5g}" for value in values)})
     return rows
 
 
 def measure(part, repetitions, steps):
     """Measure one part of the module's docstring; return its rows of speed.csv."""
+    ours = {"variant": "ours"}
     if part == "speedups":
         jobs = [{"variant": f"without {name}", "steps": steps} for name in WITHOUT[utils.pick_device().type]]
-        return rows_of(part, jobs, interleave(jobs, repetitions), base=0)
+        return measure_jobs(part, jobs, repetitions, base=0)
     if part == "runs":
-        short, long = ([{"variant": "ours", "epochs": epochs}] for epochs in (5, RECIPE["epochs"]))
-        return [
-            *rows_of(part, short, interleave(short, repetitions), "process_s"),
-            *rows_of(part, long, interleave(long, 1), "process_s"),
-        ]
+        rows = measure_jobs(part, [ours | {"epochs": 5}], repetitions, "process_s")
+        return rows + measure_jobs(part, [ours | {"epochs": RECIPE["epochs"]}], 1, "process_s")
     tried = [{"variant": "baseline", "workers": n, "steps": steps} for n in WORKERS if n <= os.cpu_count()]
-    tuning = rows_of("workers", tried, interleave(tried, 2), base=0)
-    best = min((row for row in tuning if row["metric"] == "step_ms"), key=lambda row: float(row["median"]))["workers"]
+    rows = measure_jobs("workers", tried, 2, base=0)
+    best = min((row for row in rows if row["metric"] == "step_ms"), key=lambda row: row["median"])["workers"]
     if part == "steps":
         jobs = [{"variant": name, "workers": best, "steps": steps} for name in DROPOUT]
-        jobs.append({"variant": "ours", "steps": steps})
-        return tuning + rows_of(part, jobs, interleave(jobs, repetitions))
-    jobs = [{"variant": "baseline-dropout", "workers": best, "epochs": 6}, {"variant": "ours", "epochs": 5}]
-    return tuning + rows_of(part, jobs, interleave(jobs, repetitions), "process_s")
+        return rows + measure_jobs(part, [*jobs, ours | {"steps": steps}], repetitions)
+    jobs = [{"variant": "baseline-dropout", "workers": best, "epochs": 6}, ours | {"epochs": 5}]
+    return rows + measure_jobs(part, jobs, repetitions, "process_s")
 
 
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
 def rows_on(device, part):
-    """Return the rows of one part in results/speed.csv on one device, a DataFrame."""
+    """Return the rows of one part of results/speed.csv on one device, with the index (variant, metric).
+
+    `device` may be a kind: "cpu" is the processor that was measured last.
+    """
     found = results.read("speed")
-    return found[(found["device"] == device) & (found["part"] == part)]
+    found = found[(found["part"] == part) & found["device"].str.startswith(device)]
+    last = found.sort_values("date", na_position="first")["device"].iloc[-1]
+    return found[found["device"] == last].set_index(["variant", "metric"])
 
 
-def by_metric(device, part, column="median"):
-    """Return (variant, metric) → value of `column`."""
-    return rows_on(device, part).set_index(["variant", "metric"])[column].to_dict()
+def machine_of(row):
+    """Return the machine of a row of speed.csv, such as "AMD EPYC, 2 cores"."""
+    return f"{row['device'].split(' ', 1)[1]}, {row['cores']:g} cores"
 
 
-def table(device):
-    """Return the table of steps on one device: medians, and the range of the training step."""
-    found, low, high = (by_metric(device, "steps", column) for column in ("median", "minimum", "maximum"))
-    lines = [
-        "| | training step | of it waiting for data | epoch | evaluation | start-up | peak memory | step ÷ ours |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def spread(row, digits, unit=""):
+    """Return the median and range of a row as text, such as "22.2 ms (21.9 to 22.6)", or what it has of them."""
+    middle, low, high = (stats.fixed(row[name], digits) for name in SUMMARY)
+    if middle == low == high or pd.isna(row["median"]):
+        return " to ".join(dict.fromkeys((low, high))) + unit
+    return f"{middle}{unit} ({low} to {high})"
+
+
+def steps_table(device):
+    """Return the table of the training step on one device, medians over the repetitions."""
+    rows, lines = rows_on(device, "steps"), []
     for variant, name in VARIANTS.items():
-        step, own = (
-            (variant, "step_ms"),
-            {metric: value for (other, metric), value in found.items() if other == variant},
-        )
-        ratio = found[step] / found["ours", "step_ms"]
-        cells = f"{found[step]:.1f} ms ({low[step]:.1f} to {high[step]:.1f}) | {own['data_ms']:.1f} ms"
-        cells += f" | {own['epoch_s']:.1f} s | {own['evaluate_s']:.2f} s | {own['startup_s']:.1f} s"
-        lines.append(f"| {name} | {cells} | {own['peak_mb']:,.0f} MB | {ratio:.1f} |")
-    return "\n".join(lines)
+        step, data = (rows.loc[(variant, metric)] for metric in ("step_ms", "data_ms"))
+        workers = "" if pd.isna(step["workers"]) else f", {step['workers']:g} workers"
+        ratio = f"{step['median'] / rows.loc[('ours', 'step_ms'), 'median']:.1f}"
+        if (variant, "ratio") in rows.index:  # not in old rows
+            ratio = spread(rows.loc[(variant, "ratio")], 1)
+        lines.append((name + workers, f"{step['n']:g}", spread(step, 1, " ms"), f"{data['median']:.1f} ms", ratio))
+    machine = machine_of(rows.iloc[0])
+    return stats.markdown((machine, "n", "training step (range)", "waiting for data", "relative to ours"), lines)
+
+
+def runs_table():
+    """Return the table of whole runs on all machines."""
+    found, lines = results.read("speed").query("part in ('runs', 'to_target')"), []
+    keys = ["device", "cores", "variant", "epochs", "n"]
+    for (device, cores, variant, epochs, n), own in found.groupby(keys, dropna=False):
+        figures = own.set_index("metric")
+        cells = [
+            spread(figures.loc[name], 1, " s") if name in figures.index else "–" for name in ("fit_s", "process_s")
+        ]
+        name = machine_of({"device": device, "cores": cores})
+        lines.append((name, VARIANTS[variant], f"{epochs:g}", "–" if pd.isna(n) else f"{n:g}", *cells))
+    return stats.markdown(("machine", "", "epochs", "n", "`fit`", "whole process"), lines)
 
 
 def figures(device):
-    """Return medians of steps on one device as text, such as {"ours_epoch_s": "10.9"}, and 15 epochs in minutes."""
-    found = by_metric(device, "steps").items()
+    """Return figures on one device as text: medians of steps, such as "ours_step_ms", and ranges of whole runs.
+
+    A name such as "ours_fit_5" says what was timed, and for how many epochs. "ours_minutes" is the `fit` of the recipe,
+    evaluation after every epoch included.
+    """
     texts = {
-        f"{variant}_{metric}": f"{median:.3g}" if median < 1000 else f"{median:,.0f}"
-        for (variant, metric), median in found
+        f"{variant}_{metric}": f"{row['median']:.3g}" for (variant, metric), row in rows_on(device, "steps").iterrows()
     }
-    runs = rows_on(device, "runs")
-    whole = runs[(runs["epochs"] == RECIPE["epochs"]) & (runs["metric"] == "fit_s")]
-    return texts | {"ours_minutes": f"{whole['median'].max() / 60:.1f}"}
-
-
-def run_seconds(device):
-    """Return the seconds of whole runs as text, such as {"ours_fit_5": "3.0 to 3.1"}: variant, what, epochs."""
-    ends = rows_on(device, "runs").groupby(["variant", "metric", "epochs"]).agg({"minimum": "min", "maximum": "max"})
-    names = {"fit_s": "fit", "first_fit_s": "first_fit", "process_s": "program"}
-    return {
-        f"{variant}_{names[metric]}_{epochs:g}": " to ".join(dict.fromkeys((f"{low:.1f}", f"{high:.1f}")))
-        for (variant, metric, epochs), (low, high) in zip(ends.index, ends.to_numpy(), strict=True)
-    }
-
-
-def to_target_table(device):
-    """Return the table of minutes to 99.4% on one device: epochs, mean accuracy, median and range."""
-    found = rows_on(device, "to_target").set_index(["variant", "metric"])
-    lines = ["| | epochs | mean accuracy of three seeds | minutes: median (range) |", "|---|---|---|---|"]
-    for variant in ("baseline-dropout", "ours"):
-        accuracy, seconds = (found.loc[(variant, metric)] for metric in ("test_accuracy", "process_s"))
-        mean = statistics.mean(float(value) for value in accuracy["values"].split())
-        middle, low, high = (f"{seconds[name] / 60:.1f}" for name in SUMMARY)
-        cells = f"{seconds['epochs']:g} | {stats.fixed(mean, 2)}% | {middle} ({low} to {high})"
-        lines.append(f"| {VARIANTS[variant]} | {cells} |")
-    return "\n".join(lines)
+    runs = rows_on(device, "runs").reset_index()
+    for (variant, metric, epochs), own in runs.groupby(["variant", "metric", "epochs"]):
+        ends = f"{own['minimum'].min():.1f}", f"{own['maximum'].max():.1f}"
+        texts[f"{variant}_{metric.removesuffix('_s')}_{epochs:g}"] = " to ".join(dict.fromkeys(ends))
+    whole = runs.query(f"metric == 'fit_s' and epochs == {RECIPE['epochs']} and n > 0").iloc[0]
+    return texts | {"ours_minutes": f"{whole['median'] / 60:.1f}", "machine": machine_of(whole)}
 
 
 def to_target_ratio(device):
     """Return how many times as long the baseline takes to 99.4%, seed by seed: median and range as text."""
-    found = rows_on(device, "to_target").set_index(["variant", "metric"]).loc[("baseline-dropout", "ratio")]
-    return f"{found['median']:.1f} times as long ({found['minimum']:.1f} to {found['maximum']:.1f})"
+    return spread(rows_on(device, "to_target").loc[("baseline-dropout", "ratio")], 1, " times as long")
 
 
 def speedups_table(device):
     """Return the table of the speed-ups on one device."""
-    found = rows_on(device, "speedups").set_index(["variant", "metric"])
-    has_faults = ("without nothing", "page_faults") in found.index
-    lines = [
-        "| without | training step | relative to all | range |" + " page faults per step |" * has_faults,
-        "|---|---|---|---|" + "---|" * has_faults,
-    ]
+    rows, lines = rows_on(device, "speedups"), []
     for name in WITHOUT[device.split()[0]]:
-        step, ratio = (found.loc[(f"without {name}", metric)] for metric in ("step_ms", "ratio"))
+        step, ratio = (rows.loc[(f"without {name}", metric)] for metric in ("step_ms", "ratio"))
         step_ms = stats.fixed(step["median"], 1 if step["median"] >= 10 else 2)
-        middle, low, high = (stats.fixed(ratio[column], 2) for column in SUMMARY)
         label = name if name == "nothing" else f"`{name}`"
-        faults = f" {found.loc[(f'without {name}', 'page_faults'), 'median']:,.0f} |" if has_faults else ""
-        lines.append(f"| {label} | {step_ms} ms | {middle} | {low} to {high} |{faults}")
-    return "\n".join(lines)
+        lines.append((label, f"{step['n']:g}", f"{step_ms} ms", spread(ratio, 2)))
+    return stats.markdown(("without", "n", "training step", "relative to all"), lines)
 
 
 def main():
     parser = results.parser("Time our training and the DataLoader baseline, alternating.")
-    parts = ("steps", "runs", "to_target", "speedups")
-    parser.add_argument("--parts", nargs="+", choices=parts, default=["steps", "runs"], help="(default: steps runs)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:2], help="(default: steps runs)")
     parser.add_argument("--repetitions", type=int, default=7, help="of each variant (default: 7)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"timed in each process (default: {STEPS})")
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
@@ -403,8 +335,7 @@ def main():
     path = results.path_for("speed", options.update)
     if path.exists():
         old = results.read_csv(path)
-        replaced = (old["device"] == machine["device"]) & old["part"].isin(new["part"])
-        new = pd.concat([old[~replaced], new])
+        new = pd.concat([old[(old["device"] != machine["device"]) | ~old["part"].isin(new["part"])], new])
     new.to_csv(path, index=False, lineterminator="\n")
     print(new.to_string(columns=["part", "variant", "metric", *SUMMARY]))
 

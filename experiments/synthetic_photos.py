@@ -1,27 +1,107 @@
-"""Draw digits and photograph them: `python -m experiments.synthetic_photos` makes the pictures of this folder.
+"""Draw digits and numbers and photograph them, for the study of the reader.
 
-Five of them are digits drawn by hand as strokes (strokes.json, in pixels of 280×280), and one is printed in a font.
-Each is placed on something that people write on, and degraded as cameras do it: uneven light, perspective, noise, blur,
-JPEG. The experiments build their photographs from the same functions. A scene is float [height, width, 3] from 0 to 1,
-and ink is float [height, width] from 0 to 1; sizes are (width, height).
+A digit on a sheet is drawn with a pen along the strokes of strokes.json, which are in pixels of 280×280; a number is
+composed of MNIST's images. Both are degraded as cameras do it: uneven light, shadows, perspective, blur, noise, JPEG. A
+scene is float [height, width, 3] from 0 to 1, and ink is float [height, width] from 0 to 1; sizes are (width, height).
 """
 
+import io
+import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from scipy import ndimage
 
-from reader.samples import FOLDER
+from reader.image_ops import bounding_box
 
-STROKES = {
-    int(digit): strokes for digit, strokes in json.loads((Path(__file__).with_name("strokes.json")).read_text()).items()
+FILE = Path(__file__).with_name("strokes.json")
+STROKES = {int(digit): strokes for digit, strokes in json.loads(FILE.read_text()).items()}
+
+# --- One digit on a sheet of paper -----------------------------------------------------------------------------------
+
+SCALE = 5  # pixels per millimetre
+PAPERS = {"white": (0.93, 0.93, 0.91), "brown": (0.66, 0.51, 0.36), "blackboard": (0.13, 0.22, 0.18)}
+DESK = (51, 46, 43)
+
+# The usual picture. Lengths on the sheet, which is A6, are in mm, blur in pixels, the rest are fractions.
+USUAL = {
+    "sheet": (148, 105),
+    "height": 40,
+    "pen": 0.7,
+    "ink": (0.12, 0.14, 0.40),
+    "paper": "white",
+    "lines": None,  # their colour; horizontal ones, and vertical ones if "squares"
+    "squares": False,
+    "on_desk": False,  # a dark one
+    "extra": None,  # what else is on the sheet
+    "angle": 0,  # degrees
+    "falloff": 0.1,  # of the light
+    "shadow": None,  # (depth, width of its edge in pixels)
+    "tilt": 0.0,
+    "blur": 0.8,
+    "noise": 0.015,
+    "quality": 85,  # of the JPEG
 }
-SIDE = 280  # pixels of the square that the strokes were drawn in
 
 
-# --- Ink -------------------------------------------------------------------------------------------------------------
+def photograph_digit(digit, generator, **changes):
+    """Return a photograph of `digit`, a PIL image that differs from `USUAL` in `changes`."""
+    setting = USUAL | changes
+    picture = as_picture(make_sheet(digit, setting, generator))
+    if setting["on_desk"]:
+        picture = picture.rotate(generator.uniform(-8, 8), Image.Resampling.BICUBIC, expand=True, fillcolor=DESK)
+        picture = ImageOps.expand(picture, 100, DESK)
+    size, angle = picture.size, generator.uniform(0, 2 * math.pi)
+    scene = np.asarray(picture) / 255 * light(size, 1.0, 1 - setting["falloff"], angle)[..., None]
+    if setting["shadow"]:
+        scene = scene * shadow(size, *setting["shadow"], generator)[..., None]
+    picture = as_picture(scene)
+    if setting["tilt"]:
+        x, y = (setting["tilt"] * n for n in size)
+        corners = [x, y, 0, size[1], *size, size[0] - x, y]
+        picture = picture.transform(size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
+    picture = picture.filter(ImageFilter.GaussianBlur(setting["blur"]))
+    file = io.BytesIO()
+    noisy = np.asarray(picture) / 255 + generator.normal(0, setting["noise"], scene.shape)
+    as_picture(noisy).save(file, "jpeg", quality=setting["quality"])
+    return Image.open(file)
+
+
+def as_picture(scene):
+    """Return `scene` as a PIL image."""
+    return Image.fromarray(np.uint8(255 * np.clip(scene, 0, 1)))
+
+
+def make_sheet(digit, setting, generator):
+    """Return a scene of the sheet with the digit and whatever else is on it."""
+    size, extra = tuple(SCALE * side for side in setting["sheet"]), setting["extra"]
+    height = SCALE * setting["height"] / (2 if extra == "a word" else 1)
+    room = np.maximum(np.array(size) - height - 12 * SCALE, 0)  # 6 mm of margin
+    centre = np.array(size) / 2 + generator.uniform(-0.5, 0.5, 2) * room * (0.3 if extra or setting["tilt"] else 1)
+    if extra == "half a digit":
+        centre[1] = size[1] - generator.uniform(-0.1, 0.1) * height
+    strokes = place(draw_strokes(digit, generator), height, setting["angle"], centre)
+    if extra == "a scribble":
+        strokes = [smooth(generator.uniform(centre - height / 2, centre + height / 2, (12, 2)))]
+    if extra == "a box":
+        corners = centre + 0.75 * height * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)])
+        strokes += [np.linspace(*side, 400) for side in itertools.pairwise(corners)]
+    for n in {"a second digit": [1], "a word": [-2, -1, 1, 2]}.get(extra, []):
+        other = draw_strokes(int(generator.integers(10)), generator)
+        strokes += place(other, height, 0, centre + np.array([n * height, 0]))
+    scene = np.ones((size[1], size[0], 3)) * PAPERS[setting["paper"]]
+    if setting["lines"]:
+        scene[2 * SCALE :: 5 * SCALE] = setting["lines"]
+    if setting["squares"]:
+        scene[:, 2 * SCALE :: 5 * SCALE] = setting["lines"]
+    if extra == "spiral holes":
+        columns, rows = np.meshgrid(*map(np.arange, size))
+        scene[(columns % (8 * SCALE) - 4 * SCALE) ** 2 + (rows - 5 * SCALE) ** 2 < (2 * SCALE) ** 2] = 0.13
+    ink = ink_strokes(strokes, size, SCALE * setting["pen"], generator)[..., None]
+    return scene * (1 - ink) + np.array(setting["ink"]) * ink
 
 
 def smooth(points, steps=24):
@@ -35,131 +115,122 @@ def smooth(points, steps=24):
     return np.concatenate([*curves, p[-1:]])
 
 
-def strokes_of(digit, generator, tremor=0.0):
-    """Yield the strokes of `digit`, each float [n, 2] in pixels of 280×280; `tremor` is that of the hand."""
-    for stroke in STROKES[digit]:
-        points = smooth(stroke)
-        yield points + np.cumsum(generator.normal(0, tremor, points.shape), axis=0)
+def draw_strokes(digit, generator):
+    """Return the strokes of `digit` with a slant, width and tremor at random, a list of float [n, 2]."""
+    matrix = np.array([[generator.uniform(0.8, 1.1), 0], [generator.normal(0, 0.12), 1]])
+    curves = [smooth(stroke) @ matrix for stroke in STROKES[digit]]
+    return [curve + np.cumsum(generator.normal(0, 0.4, curve.shape), axis=0) for curve in curves]
+
+
+def place(strokes, height, degrees, centre):
+    """Return `strokes`, made `height` pixels high and then rotated by `degrees`, around `centre`, (x, y)."""
+    angle = math.radians(degrees)
+    matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    points = np.concatenate(strokes)
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    return [(path - middle) * height / np.ptp(points[:, 1]) @ matrix + centre for path in strokes]
 
 
 def ink_strokes(strokes, size, pen, generator):
     """Return the ink of a pen `pen` pixels wide that follows `strokes`, each float [n, 2] in pixels."""
     canvas = Image.new("L", [4 * n for n in size])
     draw = ImageDraw.Draw(canvas)
-    for stroke in strokes:
-        for x, y in 4 * stroke:
-            radius = 2 * pen * generator.uniform(0.85, 1.15)
-            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
-    return np.asarray(canvas.resize(size, Image.Resampling.BOX), dtype=float) / 255
+    for x, y in 4 * np.concatenate(strokes):
+        radius = 2 * pen * generator.uniform(0.85, 1.15)
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
+    return np.asarray(canvas.resize(size, Image.Resampling.BOX)) / 255
 
 
-def draw_digit(digit, size, pen, square, generator, tremor=0.0):
-    """Return the ink of `digit`, drawn into `square`, (left, top, side) in pixels, with a pen `pen` pixels wide."""
-    left, top, side = square
-    strokes = strokes_of(digit, generator, tremor)
-    moved = (np.array([left, top]) + points * side / SIDE for points in strokes)
-    return ink_strokes(moved, size, pen, generator)
-
-
-def font(name, size):
-    """Return the font `name` of those that matplotlib brings along, which are the same on every machine."""
-    import matplotlib
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", size)
-
-
-# --- Paper, light and camera -----------------------------------------------------------------------------------------
-
-
-def blend(background, colour, ink):
-    """Return the scene `background` with `colour` in proportion to `ink`."""
-    return background * (1 - ink[..., None]) + np.asarray(colour) * ink[..., None]
-
-
-def smooth_noise(generator, shape, width):
-    """Return noise that varies over `width` pixels, float [H, W] from -0.1 to 0.1."""
-    blurred = ndimage.gaussian_filter(generator.normal(0, 1, shape), width)
-    return blurred / np.abs(blurred).max() * 0.1
+# --- Light -----------------------------------------------------------------------------------------------------------
 
 
 def light(size, bright, dark, angle):
-    """Return the light on each pixel, float [height, width, 1], which changes from `bright` to `dark` along `angle`."""
+    """Return the light on each pixel, float [height, width], which changes from `bright` to `dark` along `angle`."""
     x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in size))
-    along = (x * np.cos(angle) + y * np.sin(angle) + 1.4) / 2.8
-    return (bright + (dark - bright) * along)[..., None]
+    along = (x * math.cos(angle) + y * math.sin(angle) + 1.4) / 2.8
+    return bright + (dark - bright) * along
 
 
-def take_photo(scene, generator, noise, blur, corners=None):
-    """Return the PIL image that a cheap camera takes of `scene`; `corners` are those of PIL's QUAD transform."""
-    image = Image.fromarray(np.uint8(255 * np.clip(scene, 0, 1)))
-    if corners:
-        image = image.transform(image.size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
-    image = image.filter(ImageFilter.GaussianBlur(blur))
-    values = np.asarray(image, dtype=float) + generator.normal(0, 255 * noise, (*image.size[::-1], 3))
-    return Image.fromarray(np.uint8(np.clip(values, 0, 255)))
+def shadow(size, depth, width, generator):
+    """Return the light on each pixel, less by `depth` on one side of a random line with an edge `width` pixels wide."""
+    angle, (x, y) = generator.uniform(0, 2 * math.pi), (side * generator.uniform(0.25, 0.75) for side in size)
+    columns, rows = np.meshgrid(*map(np.arange, size))
+    distance = (columns - x) * math.cos(angle) + (rows - y) * math.sin(angle)
+    return 1 - depth * np.clip(distance / width + 0.5, 0, 1)
 
 
-# --- The pictures in this folder -------------------------------------------------------------------------------------
+# --- Numbers of several digits ---------------------------------------------------------------------------------------
+
+SPACINGS = {"apart": (0.15, 0.5), "close": (0.03, 0.12), "touching": (-0.04, -0.02)}  # gap as a fraction of the height
+BACKGROUNDS = ("clean", "shadow", "noise", "board")
 
 
-def ballpoint_on_ruled_paper(generator):
-    size = 480, 640
-    paper = np.ones((640, 480, 3)) * [0.93, 0.92, 0.88]
-    paper[20::42] = paper[21::42] = [0.76, 0.83, 0.90]
-    scene = blend(paper, [0.10, 0.14, 0.45], draw_digit(5, size, 6, (90, 170, 260), generator, tremor=0.5))
-    corners = [12, 20, 0, 640, 476, 622, 462, 6]
-    return take_photo(scene * light(size, 1.0, 0.55, 0.7), generator, 0.03, 0.8, corners)
+def make_numbers(split, length, spacing, background, n):
+    """Yield (label, photograph) of `n` numbers of `length` digits of the `Split` `split`; the same on every call.
+
+    The label is a string, and the photograph uint8 [H, W].
+    """
+    generator = np.random.default_rng([length, list(SPACINGS).index(spacing), BACKGROUNDS.index(background)])
+    for _ in range(n):
+        chosen = generator.integers(0, len(split.labels), length)
+        ink = write_number(split.images[chosen, 0].numpy(), spacing, generator)
+        label = "".join(str(digit) for digit in split.labels[chosen].tolist())
+        yield label, photograph_number(ink, background, generator)
 
 
-def chalk_on_a_board(generator):
-    size = 520, 400
-    cloth = smooth_noise(generator, (400, 520), 18)[..., None]
-    board = np.ones((400, 520, 3)) * [0.13, 0.27, 0.21] + 0.5 * cloth
-    ink = draw_digit(3, size, 13, (130, 40, 300), generator, tremor=0.4) * (generator.random((400, 520)) > 0.18)
-    return take_photo(blend(board, [0.90, 0.90, 0.86], ink) * light(size, 1.0, 0.8, 2.4), generator, 0.02, 1.0)
+def write_number(images, spacing, generator):
+    """Return the ink of `images`, uint8 [N, 28, 28], side by side: float32 [H, W] from 0 to 1.
+
+    Digits differ in size and slant, and stand on an uneven line.
+    """
+    height, slant = generator.uniform(24, 56), generator.uniform(-0.25, 0.25)
+    line = np.zeros((round(2.5 * height), round(2.5 * height * (len(images) + 1))), dtype=np.float32)
+    for i, image in enumerate(images):
+        digit = enlarge(image, height * generator.uniform(0.85, 1.15) / 20, slant + generator.normal(0, 0.04))
+        top = round(1.8 * height + generator.normal(0, 0.06) * height) - len(digit)
+        band = line[top : top + len(digit)]
+        gap = round(generator.uniform(*SPACINGS[spacing]) * height)
+        left = next_column(band, digit, gap, spacing == "touching") if i else 0
+        band[:, left : left + digit.shape[1]] = np.maximum(band[:, left : left + digit.shape[1]], digit)
+    return line[bounding_box(line > 0.1)]
 
 
-def pencil_in_a_corner(generator):
-    size = 700, 500
-    paper = np.ones((500, 700, 3)) * 0.9
-    scene = blend(paper, [0.45, 0.45, 0.47], draw_digit(2, size, 4, (420, 240, 170), generator, tremor=0.6))
-    return take_photo(scene * light(size, 0.95, 0.6, 3.5), generator, 0.015, 0.8)
+def enlarge(image, scale, slant):
+    """Return the ink of `image`, uint8 [28, 28], enlarged by `scale` and slanted: float32 [H, W], without margins."""
+    side = round(28 * scale * 1.3)
+    middle = side / 2
+    matrix = (1 / scale, slant / scale, 14 - (middle + slant * middle) / scale, 0, 1 / scale, 14 - middle / scale)
+    drawn = Image.fromarray(image).transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    ink = np.asarray(drawn, dtype=np.float32) / 255
+    return ink[bounding_box(ink > 0.1)]
 
 
-def finger_on_a_tablet(generator):
-    ink = draw_digit(8, (280, 280), 22, (0, 0, 280), generator)
-    return Image.fromarray(np.uint8(np.rint(255 * ink)))
+def next_column(band, digit, gap, touch):
+    """Return the column of `band` at which `digit` starts if it is `gap` pixels from the digits already there.
+
+    As in handwriting, the gap is that between the two nearest points. Unless they `touch`, digits hardly overlap
+    horizontally.
+    """
+    written = band > 0.3
+    columns = np.arange(band.shape[1])
+    ends = ndimage.maximum_filter1d(np.where(written, columns, -9999).max(axis=1), 5)
+    starts = ndimage.minimum_filter1d(np.where(digit > 0.3, columns[: digit.shape[1]], 9999).min(axis=1), 5)
+    nearest = (ends - starts).max() + 1 + gap
+    end = columns[written.any(axis=0)].max(initial=0)
+    return max(0, nearest if touch else max(nearest, end - round(0.15 * len(digit))))
 
 
-def marker_on_transparency(generator):
-    ink = draw_digit(7, (300, 300), 20, (20, 10, 270), generator, tremor=0.2)
-    layers = [np.full(ink.shape, value) for value in (200, 30, 30)] + [255 * ink]
-    return Image.fromarray(np.uint8(np.rint(np.stack(layers, axis=-1))))
-
-
-def print_on_a_label(generator):
-    label = Image.new("RGB", (220, 160), (250, 215, 60))
-    style = {"fill": (20, 20, 20), "font": font("DejaVuSerif-Bold", 110), "anchor": "mm"}
-    ImageDraw.Draw(label).text((110, 80), "4", **style)
-    turned = label.rotate(6, Image.Resampling.BICUBIC, fillcolor=(250, 215, 60))
-    return take_photo(np.asarray(turned) / 255, generator, 0.02, 1.2)
-
-
-# What makes each picture; the position is its random seed.
-MAKERS = {
-    "ballpoint.jpg": ballpoint_on_ruled_paper,
-    "chalk.jpg": chalk_on_a_board,
-    "pencil.jpg": pencil_in_a_corner,
-    "tablet.png": finger_on_a_tablet,
-    "marker.png": marker_on_transparency,
-    "label.jpg": print_on_a_label,
-}
-
-
-def main():
-    for seed, (name, make) in enumerate(MAKERS.items()):
-        make(np.random.default_rng(seed)).save(FOLDER / name, **({"quality": 80} if name.endswith("jpg") else {}))
-
-
-if __name__ == "__main__":
-    main()
+def photograph_number(ink, background, generator):
+    """Return a photograph, uint8 [H, W], of `ink` on one of `BACKGROUNDS`."""
+    margins = [[round(len(ink) * generator.uniform(0.25, 1.5)) for _ in range(2)] for _ in range(2)]
+    ink = ndimage.gaussian_filter(np.pad(ink, margins), generator.uniform(0.3, 0.8))
+    white, black = generator.uniform(0.8, 1), generator.uniform(0.1, 0.45)
+    scene = white + (black - white) * ink
+    if background == "board":
+        scene = 1 - scene
+    if background == "shadow":
+        scene = scene * light(ink.shape[::-1], 1, generator.uniform(0.35, 0.6), generator.uniform(0, 2 * math.pi))
+    if background == "noise":
+        scene = scene + generator.normal(0, 0.05, ink.shape)
+        scene[tuple(generator.integers(0, n, 6) for n in ink.shape)] = black  # specks
+    return np.uint8(255 * np.clip(scene + generator.normal(0, 0.01, ink.shape), 0, 1))

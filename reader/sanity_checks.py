@@ -10,7 +10,7 @@ from reader.classify import classify
 from reader.image_ops import bounding_box
 from reader.shape_features import shape_features
 
-# The 99.9% quantiles of MNIST's training images, and for the minimum the 0.1% quantile (experiments/shape_limits.py).
+# The 99.9% quantiles of MNIST's training images, and for the minimum the 0.1% quantile (experiments/reader_study.py).
 MAX_FEATURES = {
     "stroke_width": 6.63,
     "aspect_ratio": 1.82,

@@ -65,7 +65,7 @@ def read():
 def values(rows, metric):
     """Return `metric`, "accuracy" or "loss", of every configuration: name → Series by seed (see `runner.by_seed`)."""
     return {
-        name: runner.by_seed(rows, f"{weights}_{metric}", configuration=runs)
+        name: runner.by_seed(rows[rows["configuration"] == runs], f"{weights}_{metric}")
         for name, (runs, weights) in CONFIGURATIONS.items()
     }
 

@@ -12,6 +12,7 @@ A region that begins on the line of its opening marker stays on that line; a mar
 paragraph or a table.
 """
 
+import functools
 import importlib
 import json
 import re
@@ -30,9 +31,9 @@ MARKER = re.compile(r"<!-- (/?[\w.-]+) -->")
 
 
 def lazily(path, *arguments):
-    """Return a function that calls experiments.`path` with `arguments`, and imports the module only then."""
+    """Return a function that calls experiments.`path` with `arguments`, once, and imports the module only then."""
     module, function = path.split(".")
-    return lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments)
+    return functools.cache(lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments))
 
 
 EPYC, XEON, H100 = "cpu AMD EPYC", "cpu Intel(R) Xeon(R) Processor", "cuda NVIDIA H100 80GB HBM3"
@@ -46,7 +47,6 @@ REGIONS = {
     "other_networks": lazily("other_networks.table"),
     "other_networks_difference": lazily("other_networks.check"),
     "buildup": lazily("buildup.table"),
-    "digits_margin": lazily("writers.margin"),
     "unseen_pictures": lazily("unseen_pictures.table"),
     "real_photos": lazily("reader_study.table", "real_photos", "Otsu's threshold alone"),
     "real_photos_before": lazily("reader_study.table", "real_photos_before", "Otsu's threshold alone"),

@@ -43,11 +43,8 @@ def evaluate_live_weights(split):
     return extra_metrics
 
 
-def as_rows(run, history, evaluated="test"):
-    """Return the rows of `run` as dictionaries of text: one per epoch of `history`, accuracies in percent.
-
-    `evaluated` names the images that `fit` evaluated after every epoch, "test" or "validation".
-    """
+def as_rows(run, history):
+    """Return the rows of `run` as dictionaries of text: one per epoch of `history`, accuracies in percent."""
 
     def text(name, value):
         if name.endswith("accuracy"):
@@ -57,21 +54,19 @@ def as_rows(run, history, evaluated="test"):
     machine = results.machine_columns()
     return [
         {name: str(value) for name, value in run.items()}
-        | {name.replace("test", evaluated): text(name, value) for name, value in epoch.items()}
+        | {name: text(name, value) for name, value in epoch.items()}
         | machine
         for epoch in history
     ]
 
 
-def by_seed(rows, metric, **wanted):
-    """Return a `metric` of the rows with the values in `wanted`, such as "test_accuracy", as a Series by seed.
+def by_seed(rows, metric):
+    """Return a `metric` of `rows`, such as "test_accuracy", as a Series by seed.
 
     An accuracy is the mean over epochs 10 to 15, in percent; a loss is that after epoch 15.
     """
-    chosen = rows[rows["epoch"] >= (10 if metric.endswith("accuracy") else EPOCHS)]
-    for column, value in wanted.items():
-        chosen = chosen[chosen[column] == value]
-    return chosen.groupby("seed")[metric].mean()
+    first = 10 if metric.endswith("accuracy") else EPOCHS
+    return rows[rows["epoch"] >= first].groupby("seed")[metric].mean()
 
 
 def parser(description):

@@ -5,8 +5,6 @@ Bottou, "Cold case: the lost MNIST digits", 2019; the third column of qmnist-tes
 github.com/facebookresearch/qmnist at commit 9406136).
 """
 
-import functools
-
 import numpy as np
 import pandas as pd
 
@@ -29,7 +27,6 @@ def over_seeds_and_writers(rows, writers):
     return stats.clustered_interval(accuracy, seed, writers.to_numpy()[image])[0]
 
 
-@functools.cache
 def figures():
     """Return the interval of the saved network's accuracy over writers, and that of the recipe, as text.
 
@@ -53,8 +50,3 @@ def figures():
         "seeds": f"{rows['seed'].nunique()}",
         "accuracy": over_seeds_and_writers(rows, writers).percent(),
     }
-
-
-def margin():
-    """Return half the width of the interval of the saved network's accuracy, in percentage points."""
-    return figures()["margin"]

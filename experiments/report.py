@@ -36,7 +36,7 @@ def lazily(path, *arguments):
     return functools.cache(lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments))
 
 
-EPYC, XEON, H100 = "cpu AMD EPYC", "cpu Intel(R) Xeon(R) Processor", "cuda NVIDIA H100 80GB HBM3"
+EPYC, H100 = "cpu AMD EPYC", "cuda NVIDIA H100 80GB HBM3"
 
 REGIONS = {
     # Sentences, paragraphs and tables
@@ -80,10 +80,9 @@ REGIONS = {
     "labels": lazily("label_errors.counts"),
     "exercises": lazily("exercises.answers"),
     "unseen": lazily("unseen_pictures.figures"),
-    "h100_seconds": lazily("speed.figures", H100),
-    "epyc_speed": lazily("speed.figures", EPYC),
-    "cpu_speed": lazily("speed.figures", "cpu"),
-    "h100_speed": lazily("speed.figures", H100),
+    "epyc_run": lazily("speed.run_seconds", EPYC),
+    "h100_run": lazily("speed.run_seconds", H100),
+    "cpu_run": lazily("speed.run_seconds", "cpu"),
 }
 
 

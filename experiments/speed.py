@@ -35,12 +35,8 @@ from training.data import MEAN, STD, shuffled_batches
 from training.speedups import ALL, make_run_step
 from training.state import TrainState
 
-VARIANTS = {
-    "baseline": "DataLoader baseline",
-    "baseline-dropout": "DataLoader baseline, dropout 0.05",  # the assignment's network had dropout
-    "ours": "this repository",
-}
-DROPOUT = {"baseline": 0.0, "baseline-dropout": 0.05}
+NAMES = {"baseline": "DataLoader baseline", "baseline-dropout": "the same, dropout 0.05", "ours": "this repository"}
+DROPOUT = {"baseline": 0.0, "baseline-dropout": 0.05}  # the assignment's network had dropout
 WITHOUT = {  # what is switched off on which kind of device, one at a time
     "cpu": ("nothing", "malloc", "batchnorm_channels_first", "channels_last"),
     "cuda": ("nothing", "cuda_graph", "conv1x1_as_bmm", "batchnorm_channels_last"),
@@ -261,46 +257,38 @@ def spread(row, digits, unit=""):
 def steps_table(device):
     """Return the table of the training step on one device, medians over the repetitions."""
     rows, lines = rows_on(device, "steps"), []
-    for variant, name in VARIANTS.items():
-        step, data = (rows.loc[(variant, metric)] for metric in ("step_ms", "data_ms"))
+    for variant, name in NAMES.items():
+        step, data, ratio = (rows.loc[(variant, metric)] for metric in ("step_ms", "data_ms", "ratio"))
         workers = "" if pd.isna(step["workers"]) else f", {step['workers']:g} workers"
-        ratio = f"{step['median'] / rows.loc[('ours', 'step_ms'), 'median']:.1f}"
-        if (variant, "ratio") in rows.index:  # not in old rows
-            ratio = spread(rows.loc[(variant, "ratio")], 1)
-        lines.append((name + workers, f"{step['n']:g}", spread(step, 1, " ms"), f"{data['median']:.1f} ms", ratio))
+        times = spread(step, 1, " ms"), f"{data['median']:.1f} ms", spread(ratio, 1)
+        lines.append((name + workers, f"{step['n']:g}", *times))
     machine = machine_of(rows.iloc[0])
     return stats.markdown((machine, "n", "training step (range)", "waiting for data", "relative to ours"), lines)
 
 
 def runs_table():
     """Return the table of whole runs on all machines."""
-    found, lines = results.read("speed").query("part in ('runs', 'to_target')"), []
-    keys = ["device", "cores", "variant", "epochs", "n"]
-    for (device, cores, variant, epochs, n), own in found.groupby(keys, dropna=False):
-        figures = own.set_index("metric")
-        cells = [
-            spread(figures.loc[name], 1, " s") if name in figures.index else "–" for name in ("fit_s", "process_s")
-        ]
-        name = machine_of({"device": device, "cores": cores})
-        lines.append((name, VARIANTS[variant], f"{epochs:g}", "–" if pd.isna(n) else f"{n:g}", *cells))
+    runs, lines = results.read("speed").query("part in ('runs', 'to_target')"), []
+    for (_, variant, epochs, _), own in runs.groupby(["device", "variant", "epochs", "n"], dropna=False):
+        own = own.set_index("metric")
+        n = "–" if own["n"].isna().any() else f"{own['n'].iloc[0]:g}"
+        seconds = [spread(own.loc[name], 1, " s") if name in own.index else "–" for name in ("fit_s", "process_s")]
+        lines.append((machine_of(own.iloc[0]), NAMES[variant], f"{epochs:g}", n, *seconds))
     return stats.markdown(("machine", "", "epochs", "n", "`fit`", "whole process"), lines)
 
 
-def figures(device):
-    """Return figures on one device as text: medians of steps, such as "ours_step_ms", and ranges of whole runs.
+def run_seconds(device):
+    """Return the ranges of whole runs of ours on one device as text: "fit_5", say, of `fit` with 5 epochs, in seconds.
 
-    A name such as "ours_fit_5" says what was timed, and for how many epochs. "ours_minutes" is the `fit` of the recipe,
-    evaluation after every epoch included.
+    "minutes" is the `fit` of the recipe, evaluation after every epoch included, and "machine" where it ran.
     """
-    texts = {
-        f"{variant}_{metric}": f"{row['median']:.3g}" for (variant, metric), row in rows_on(device, "steps").iterrows()
-    }
     runs = rows_on(device, "runs").reset_index()
-    for (variant, metric, epochs), own in runs.groupby(["variant", "metric", "epochs"]):
+    texts = {"machine": machine_of(runs.iloc[0])}
+    for (metric, epochs), own in runs.groupby(["metric", "epochs"]):
         ends = f"{own['minimum'].min():.1f}", f"{own['maximum'].max():.1f}"
-        texts[f"{variant}_{metric.removesuffix('_s')}_{epochs:g}"] = " to ".join(dict.fromkeys(ends))
-    whole = runs.query(f"metric == 'fit_s' and epochs == {RECIPE['epochs']} and n > 0").iloc[0]
-    return texts | {"ours_minutes": f"{whole['median'] / 60:.1f}", "machine": machine_of(whole)}
+        texts[f"{metric.removesuffix('_s')}_{epochs:g}"] = " to ".join(dict.fromkeys(ends))
+    whole = runs.query(f"metric == 'fit_s' and epochs == {RECIPE['epochs']}")
+    return texts | {"minutes": f"{whole['median'].max() / 60:.1f}"}
 
 
 def to_target_ratio(device):

@@ -111,6 +111,33 @@ def test_separate_stroke_belongs_to_its_digit(open_page, digit):
         assert answer_of(open_page) == f"0{digit}"
 
 
+def overlapping(a, b, offset):
+    """Return the strokes of the digits `a` and `b`, half the pad high; the second is `offset` units further right."""
+    return [*scaled(STROKES[a], 100, (80, 140)), *scaled(STROKES[b], 100, (80 + offset, 140))]
+
+
+def test_digits_that_touch_or_overlap_are_separated(open_page):
+    for a, b in ((2, 3), (6, 2), (3, 8), (9, 6), (8, 2)):
+        show(open_page, overlapping(a, b, 60))
+        first, second = open_page.execute_script("return strokes.map(boundsOf)")
+        assert second["left"] - first["right"] < 14  # the inks touch
+        assert answer_of(open_page) == f"{a}{b}"
+
+
+def test_close_readings_get_a_warning(open_page):
+    """Between two zeros on top of each other and two beside each other, their number is in doubt."""
+    answers, doubts = [], []
+    for offset in range(0, 120, 10):
+        show(open_page, overlapping(0, 0, offset))
+        answers.append(answer_of(open_page))
+        doubts.append("Warning: the number of digits may be wrong." in warnings_of(open_page))
+    assert answers == sorted(answers)
+    assert (answers[0], answers[-1]) == ("0", "00")
+    assert doubts[answers.index("00") - 1] or doubts[answers.index("00")]
+    assert not doubts[0]
+    assert not doubts[-1]
+
+
 def test_details_follow_the_digit_that_is_drawn_or_pressed(open_page):
     from selenium.webdriver.common.keys import Keys
 
@@ -181,9 +208,10 @@ def test_warnings_name_their_digit_and_follow_the_stroke(open_page):
     assert warnings_of(open_page) == []
 
 
-def test_neighbour_height_and_its_limit_are_the_reader_s(open_page):
-    limit = open_page.execute_script("return MAX_NEIGHBOUR_HEIGHT")
-    assert limit == sanity_checks.MAX_FEATURES["neighbour_height"]
+def test_neighbour_height_and_limits_are_the_reader_s(open_page):
+    limits = open_page.execute_script("return [MAX_NEIGHBOUR_HEIGHT, ROTATION, MIN_STABILITY]")
+    expected = sanity_checks.MAX_FEATURES["neighbour_height"], sanity_checks.ROTATION, sanity_checks.MIN_STABILITY
+    assert tuple(limits) == expected
     for strokes in (
         [[(60, 60), (60, 220)], [(200, 100), (200, 190)]],  # apart
         [[(60, 60), (60, 220), (140, 220)], [(120, 80), (200, 80), (200, 170)]],  # overlapping

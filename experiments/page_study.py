@@ -38,8 +38,8 @@ TIMING = """
       call();
       return performance.now() - start;
     }).slice(10);
-    // Without the digits it knows, `classify` starts from the strokes.
-    return [time(() => forward(pixels)), time(() => { digits = []; classify(); })];
+    // Without the groups of strokes it has judged, `classify` starts from the strokes.
+    return [time(() => forward(pixels)), time(() => { judged.clear(); classify(); })];
 """
 READ = """
     return arguments[0].map((drawing) => {

@@ -11,25 +11,23 @@ from tools.export_onnx import MODEL, compute_logits, export
 TOLERANCE = 1e-4
 
 
-def test_model_is_valid_and_loads_in_old_runtimes():
+def require_old_and_valid(path):
     """onnxruntime 1.10 knows opset 15 and IR version 8."""
-    model = onnx.load(MODEL)
+    model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert ([opset.version for opset in model.opset_import], model.ir_version) == ([15], 8)
 
 
-def test_logits_equal_those_of_torch_on_all_test_images(mnist):
+def test_committed_model_is_valid_and_has_the_logits_of_torch_on_all_test_images(mnist):
+    require_old_and_valid(MODEL)
     images = mnist[1].images.cpu()
     logits, exported = utils.compute_logits(load_net(), images), compute_logits(MODEL, images)
     torch.testing.assert_close(exported, logits, atol=TOLERANCE, rtol=0)
-    first, second = logits.topk(2, dim=1).values.unbind(dim=1)
-    clear = first - second > 2 * TOLERANCE  # otherwise either digit may come first
-    assert clear.float().mean() > 0.99
-    assert torch.equal(logits.argmax(dim=1)[clear], exported.argmax(dim=1)[clear])
 
 
 def test_export_today_gives_the_committed_model(mnist, tmp_path):
     export(load_net(), tmp_path / "again.onnx")
+    require_old_and_valid(tmp_path / "again.onnx")
     for n in (1, 7):
         images = mnist[1].images[:n].cpu()
         again, committed = compute_logits(tmp_path / "again.onnx", images), compute_logits(MODEL, images)

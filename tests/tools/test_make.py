@@ -19,7 +19,7 @@ def checkout(tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "ran $*"\ncase "$*" in *"$FAILS"*) exit 5;; esac\n')
+    python.write_text('#!/bin/sh\necho "ran $*"\ncase "$*" in $FAILS) exit 5;; esac\n')
     python.chmod(0o755)
     (tmp_path / ".venv" / "installed").touch()
     return tmp_path
@@ -32,7 +32,7 @@ def make(folder, *arguments, fails="nothing"):
 
 @pytest.mark.parametrize(
     ("target", "fails", "runs"),
-    [("test", "-m pytest", 2), ("test", "--nbval-lax", 2), ("variations", "numeric", 5), ("deploy", "tools", 1)],
+    [("test", "-m pytest", 2), ("test", "*nbval*", 2), ("variations", "*numeric*", 5), ("deploy", "*tools*", 1)],
 )
 def test_make_runs_every_check_and_fails_if_one_fails(checkout, target, fails, runs):
     """Status 5 is pytest's if it has collected nothing."""

@@ -19,7 +19,8 @@ def run(folder, *sources, **environment):
     """Run `sources` one after the other in `folder`; return everything printed. Another module named model exists."""
     (folder.parent / "model.py").write_text("raise SystemExit('another model.py')")
     environment = {**os.environ, "PYTHONPATH": str(folder.parent), **environment}
-    command = [sys.executable, "-c", "\n".join(sources)]
+    like_a_kernel = "import sys; sys.path.append(sys.path.pop(0))"  # the current folder comes after PYTHONPATH
+    command = [sys.executable, "-c", "\n".join([like_a_kernel, *sources])]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run(command, cwd=folder, env=environment, **output).stdout
 

@@ -14,7 +14,7 @@ from web.build import PAGE
 GIF = Path(__file__).resolve().parent.parent / "images" / "draw.gif"
 WIDTH, HEIGHT, SHOWN = 980, 1000, 0.52  # the browser window, in pixels, and how much smaller the picture is
 MARGIN, PAPER = 12, "#fff"  # the picture is light in GitHub's dark theme, too, so it has an edge of its own
-HIDDEN = "header, #tools, #keys, #sight p, #maps > p, .stage:nth-of-type(n + 3), footer"
+HIDDEN = "h1, #about, #tools, #keys, #sight p, #maps > p, .stage:nth-of-type(n + 3), footer"
 HIDE = f"document.querySelectorAll('{HIDDEN}').forEach((element) => {{ element.style.display = 'none'; }});"
 POINTS_PER_FRAME, FRAME_MS, PAUSE_MS = 2, 100, 1600
 

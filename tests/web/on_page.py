@@ -49,9 +49,9 @@ def network_input(browser):
 
 
 def pad_pixels(browser):
-    """Return the opacity of the pad's pixels, uint8 [side, side]."""
+    """Return the brightness of the pad's pixels, uint8 [side, side]."""
     pixels = browser.execute_script(
-        "return Array.from(brush.getImageData(0, 0, pad.width, pad.height).data.filter((_, i) => i % 4 === 3))"
+        "return Array.from(brush.getImageData(0, 0, pad.width, pad.height).data.filter((_, i) => i % 4 === 0))"
     )
     side = round(len(pixels) ** 0.5)
     return np.array(pixels, dtype=np.uint8).reshape(side, side)

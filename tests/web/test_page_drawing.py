@@ -111,6 +111,20 @@ def test_second_finger_is_ignored(open_page):
     assert np.ptp(np.asarray(stroke)[:, 0]) < 5
 
 
+def test_pen_replaces_the_palm_and_is_not_disturbed_by_it(open_page):
+    left, top, _ = inside_of_pad(open_page)
+    touch(open_page, "Start", (left + 200, top + 250))
+    drag(open_page, (left + 80, top + 60), (left + 80, top + 200), pointer="pen")
+    touch(open_page, "Move", (left + 210, top + 260))
+    touch(open_page, "End")
+    swipe(open_page, (left + 200, top + 250), (left + 200, top + 100))
+    (stroke,) = strokes_of(open_page)
+    assert np.ptp(np.asarray(stroke)[:, 0]) < 5
+    open_page.execute_script("hand.penTime -= PALM_TIME")  # a while later
+    swipe(open_page, (left + 200, top + 100), (left + 200, top + 250))
+    assert len(strokes_of(open_page)) == 2
+
+
 def test_cancelled_touch_ends_the_stroke(open_page):
     left, top, _ = inside_of_pad(open_page)
     touch(open_page, "Start", (left + 80, top + 60))
@@ -179,6 +193,19 @@ def test_keyboard_draws_undoes_and_clears(open_page):
     type_on_pad(open_page, "SPACE", *["ARROW_LEFT"] * 5, "SPACE", "DELETE")
     assert text_of(open_page, "verdict") == EMPTY
     assert "no strokes" in pad.get_attribute("aria-label")
+
+
+def test_keyboard_is_announced_when_the_key_is_released(open_page):
+    type_on_pad(open_page, "SPACE")
+    before = text_of(open_page, "verdict")
+    press_key = "pad.dispatchEvent(new KeyboardEvent(arguments[0], { key: 'ArrowDown' }))"
+    for _ in range(12):
+        open_page.execute_script(press_key, "keydown")
+    next_frame(open_page)
+    assert answer_of(open_page) == "1"
+    assert text_of(open_page, "verdict") == before
+    open_page.execute_script(press_key, "keyup")
+    assert text_of(open_page, "verdict").startswith("Classified as 1, ")
 
 
 def test_undo_during_a_stroke_ends_it(open_page):

@@ -107,10 +107,8 @@ def plot_parameters(model):
             counts.append(sum(p.numel() for p in layer.parameters()))
             fields.append(field)
     figure, (left, right) = new_figure(1, 2, height=3.8, sharey=True)
-    for axes, values, colour, label in (
-        (left, counts, BLUE, "parameters"),
-        (right, fields, ORANGE, "receptive field (input pixels, one side)"),
-    ):
+    panels = ((left, counts, BLUE, "parameters"), (right, fields, ORANGE, "receptive field (input pixels, one side)"))
+    for axes, values, colour, label in panels:
         axes.bar_label(axes.barh(range(len(names)), values, color=colour), fmt="{:,.0f}", padding=2, fontsize=8)
         axes.set(xlabel=label)
         axes.margins(x=0.12)

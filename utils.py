@@ -38,8 +38,6 @@ from training.optimizers import muon_and_adam, one_cycle
 from training.speedups import make_run_step
 from training.state import TrainState
 
-# --- Training --------------------------------------------------------------------------------------------------------
-
 
 def train_step(state):
     """Take one training step on the batch that is selected in `state`, a `TrainState`.
@@ -194,9 +192,6 @@ def test_line(row, n):
     return f"Test set: Average loss: {row['test_loss']:.4f}, Accuracy: {correct}\n"
 
 
-# --- Evaluation ------------------------------------------------------------------------------------------------------
-
-
 def evaluate(model, split):
     """Return the mean cross-entropy of `model` over `split` and its accuracy, a fraction."""
     validation.require_split("split", split)
@@ -218,9 +213,6 @@ def compute_logits(model, images, batch_size=2500):
             batches.append(model(normalize(batch)))
             validation.require_logits(batches[-1], len(batch), "what model returns")
     return torch.cat(batches)
-
-
-# --- Set-up ----------------------------------------------------------------------------------------------------------
 
 
 def pick_device(name=None):

@@ -63,7 +63,7 @@ def test_history_shows_both_splits_and_the_target(figures):
 def test_history_shows_every_epoch(epochs):
     """From 10% accuracy, as before any training, to no mistake at all: nothing is cut off."""
     accuracies = [0.1, 0.8, 0.995] + 12 * [1.0]
-    history = [row | {"train_accuracy": own} for row, own in zip(HISTORY[:epochs], accuracies, strict=False)]
+    history = [row | {"train_accuracy": value} for row, value in zip(HISTORY[:epochs], accuracies, strict=False)]
     figure = utils.plot_history(history)
     for axes in figure.axes:
         left, right = axes.get_xlim()

@@ -47,6 +47,8 @@ def test_evaluate_equals_a_plain_loop(small, device):
     _, test = small
     model = make_net().to(device)
     loss, accuracy = utils.evaluate(model, test)
+    one_batch, batches = (utils.compute_logits(model, test.images, size) for size in (500, 120))
+    torch.testing.assert_close(one_batch, batches)
     model.eval()
     losses, correct = [], 0
     with torch.no_grad():
@@ -87,6 +89,7 @@ def test_history_has_one_row_per_epoch_and_training_learns(run):
         assert set(row) == {"epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"}
         assert row["test_accuracy"] == round(100 * row["test_accuracy"]) / 100  # not rounded to float32 on the way
         assert row["seconds"] > 0
+        assert row["train_accuracy"] in [count / 320 for count in range(321)]
     assert 0 < history[1]["train_loss"] < history[0]["train_loss"]
     assert 0.5 < history[1]["train_accuracy"] <= 1
 

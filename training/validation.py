@@ -22,7 +22,7 @@ def require(condition, name, value, expected):
 
 def is_number(value, low, high=math.inf, kind=numbers.Real):
     """Return whether `value`, Python's or numpy's, is a finite number from `low` to `high`."""
-    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    return isinstance(value, kind) and math.isfinite(value) and low <= value <= high
 
 
 def require_int(name, value, low=1, high=math.inf):

@@ -15,12 +15,13 @@ def affines(n=1000, seed=0, **limits):
     return utils.random_affines(n, generator=torch.Generator().manual_seed(seed), **(still | limits))
 
 
-def test_warp_agrees_with_torch(mnist):
-    images = mnist[0].images[:64].cpu()
+def test_warp_agrees_with_torch():
+    """On noise, since MNIST's own borders are empty. Coordinates that differ by 1e-5 pixels change it by 0.003."""
+    images = torch.randint(256, (64, 1, 28, 28), dtype=torch.uint8)
     maps = utils.random_affines(64, generator=torch.Generator().manual_seed(1))
     grid = F.affine_grid(maps, [64, 1, 28, 28], align_corners=False)
     expected = F.grid_sample(images.float(), grid, align_corners=False)
-    torch.testing.assert_close(warp(images, maps), expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(warp(images, maps), expected, atol=0.05, rtol=0)
     far = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]).expand(64, 2, 3)
     assert warp(images, far).abs().max() == 0  # what leaves the image is replaced by background
 

@@ -56,10 +56,9 @@ CONDITIONS = {  # condition: level → what differs from the usual picture
     **{name: {"extra": name} for name in ("a box", "spiral holes", *NO_DIGIT)},
 }
 FONTS = (  # all versions of matplotlib that requirements.txt allows bring them along
-    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "Mono")),
+    *(f"DejaVu{style}" for style in ("Sans", "Sans-Bold", "Sans-Oblique", "SansMono")),
     *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic")),
-    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
-    *("cmr10", "cmb10", "cmss10", "cmtt10"),
+    *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta", "cmr10", "cmb10", "cmss10", "cmtt10"),
 )
 QUANTILES = {"minimum": 0, "0.1%": 0.001, "1%": 0.01, "median": 0.5, "99.9%": 0.999, "maximum": 1}
 COUNTS = ["n", "right", "refused", "with a warning", "wrong without a warning"]
@@ -181,16 +180,17 @@ PARTS = {  # part → its file, what measures it
 
 
 def table(name, *more):
-    """Return the `COUNTS` in results/`name`.csv, and `more` columns, as a Markdown table."""
+    """Return the first column of results/`name`.csv, its `COUNTS` and the columns `more` as a Markdown table."""
     return as_table(results.read(name), *more)
 
 
 def as_table(found, *more):
-    """Return the first column of `found`, a DataFrame, its `COUNTS` and the columns `more` as a Markdown table."""
     columns = [found.columns[0], *(name for name in COUNTS if name in found), *more]
-    rows = found[columns].to_numpy().tolist()
-    cells = [[name, *("–" if pd.isna(n) else f"{n:,.0f}" for n in counts)] for name, *counts in rows]
-    return stats.markdown(columns, cells)
+    cells = found[columns].map(lambda cell: cell if isinstance(cell, str) else "–" if pd.isna(cell) else f"{cell:,.0f}")
+    if "right" in found:
+        shares = (found["right"] / found["n"]).astype(float).where(found["n"] >= 100)
+        cells["right"] += shares.map(" ({:.1%})".format, na_action="ignore").fillna("")
+    return stats.markdown(columns, cells.to_numpy())
 
 
 def photos_table():

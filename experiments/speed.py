@@ -35,8 +35,12 @@ from training.data import MEAN, STD, shuffled_batches
 from training.speedups import ALL, make_run_step
 from training.state import TrainState
 
-NAMES = {"baseline": "DataLoader baseline", "baseline-dropout": "the same, dropout 0.05", "ours": "this repository"}
-DROPOUT = {"baseline": 0.0, "baseline-dropout": 0.05}  # the assignment's network had dropout
+NAMES = {
+    "baseline": "DataLoader baseline",
+    "baseline-dropout": "DataLoader baseline, dropout 0.05",  # the assignment's network had dropout
+    "ours": "this repository",
+}
+DROPOUT = {"baseline": 0.0, "baseline-dropout": 0.05}
 WITHOUT = {  # what is switched off on which kind of device, one at a time
     "cpu": ("nothing", "malloc", "batchnorm_channels_first", "channels_last"),
     "cuda": ("nothing", "cuda_graph", "conv1x1_as_bmm", "batchnorm_channels_last"),

@@ -188,8 +188,10 @@ def as_table(found, *more):
     columns = [found.columns[0], *(name for name in COUNTS if name in found), *more]
     cells = found[columns].map(lambda cell: cell if isinstance(cell, str) else "–" if pd.isna(cell) else f"{cell:,.0f}")
     if "right" in found:
-        shares = (found["right"] / found["n"]).astype(float).where(found["n"] >= 100)
-        cells["right"] += shares.map(" ({:.1%})".format, na_action="ignore").fillna("")
+        shares = zip(cells["right"], found["right"], found["n"], strict=True)
+        cells["right"] = [
+            f"{cell} ({right / n:.1%})" if n >= 100 and cell != "–" else cell for cell, right, n in shares
+        ]
     return stats.markdown(columns, cells.to_numpy())
 
 
@@ -197,7 +199,7 @@ def photos_table():
     """Return the table of photographs: the conditions that are read poorly, and the sum of all others."""
     found = results.read("photo_robustness")
     no_digit, poor = found["pictures"].isin(NO_DIGIT), found["right"] < 0.95 * found["n"]
-    others = found[~poor & ~no_digit]
+    others = found[~poor]
     sums = others[COUNTS].sum().to_frame().T.assign(pictures=f"{len(others)} other conditions")
     return as_table(pd.concat([found[poor & ~no_digit], sums, found[no_digit].assign(right=None)]))
 

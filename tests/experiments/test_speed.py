@@ -31,9 +31,8 @@ def test_jobs_alternate_and_ratios_are_within_a_repetition(monkeypatch):
     assert (ratio["metric"], ratio["values"]) == ("ratio", "2 4 2")  # its median is 2; that of the medians, 2.25
 
 
-def test_every_repetition_is_a_process_of_its_own():
-    first, second = (speed.run_in_process({"variant": "ours", "steps": 2}) for _ in range(2))
-    assert first["step_ms"] != second["step_ms"]
+def test_a_job_runs_in_a_process_of_its_own():
+    assert speed.run_in_process({"variant": "ours", "steps": 1})["step_ms"] > 0
     with pytest.raises(SystemExit, match=r"(.|\n)*failed:(.|\n)*num_workers"):
         speed.run_in_process({"variant": "baseline", "workers": -1, "steps": 1})
 
@@ -45,11 +44,11 @@ def test_the_baseline_waits_for_a_part_of_its_step(workers):
 
 
 def test_a_run_of_the_baseline_is_evaluated_after_every_epoch(monkeypatch):
-    accuracies = iter([0.5, 0.75])
-    monkeypatch.setattr(speed.Baseline, "train_epoch", lambda self: None)
-    monkeypatch.setattr(speed.Baseline, "accuracy", lambda self: next(accuracies))
+    called = []
+    for name, value in (("train_epoch", 0.1), ("accuracy", 0.75)):
+        monkeypatch.setattr(speed.Baseline, name, lambda self, name=name, value=value: called.append(name) or value)
     assert speed.time_run("baseline-dropout", epochs=2, workers=0)["test_accuracy"] == 75
-    assert next(accuracies, None) is None
+    assert called == ["train_epoch", "accuracy"] * 2
 
 
 def test_a_run_of_ours_is_fit_timed_from_the_start_of_the_interpreter(small, few, monkeypatch):

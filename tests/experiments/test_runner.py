@@ -72,3 +72,9 @@ def test_evaluate_live_weights_ignores_the_ema_weights(small):
     metrics = runner.evaluate_live_weights(small[1])(state)
     assert tuple(metrics.values()) == utils.evaluate(state.live_model, small[1])
     assert tuple(metrics.values()) != utils.evaluate(state.ema_model, small[1])
+
+
+def test_a_study_writes_to_build_unless_it_is_told_to_update():
+    parser = runner.parser("A study.")
+    assert results.path_for("x", parser.parse_args([]).update) == results.ROOT / "build" / "x.csv"
+    assert results.path_for("x", parser.parse_args(["--update"]).update) == results.RESULTS / "x.csv"

@@ -122,6 +122,7 @@ def test_confusion_counts_every_image(figures):
     assert sum(counts) == 10_000
     off_diagonal = [text for text in axes.texts if text.get_position()[0] != text.get_position()[1]]
     assert sum(int(text.get_text()) for text in off_diagonal) == 40
+    assert all(predicted == (label + 1) % 10 for predicted, label in (text.get_position() for text in off_diagonal))
 
 
 def test_mistakes_are_wrong_and_the_most_confident_first(mnist):

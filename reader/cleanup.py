@@ -13,21 +13,47 @@ def remove_clutter(ink, is_number=False):
     """Return `ink`, float [H, W] from 0 to 1, without the connected components that are not writing.
 
     Components that touch the border of the picture are removed too if there are others of some size. Of a number, only
-    those in a corner of the picture are.
+    those in a corner of the picture are. Also returns whether strokes as high as the digits of a number were removed
+    with a frame or a line that they touch.
     """
+    ink = erase_grid(ink, is_number)
     if is_number:
         ink = erase_ruled_lines(ink)
     components = label_ink(ink)
     labels = np.arange(1, components.max() + 1)
     if len(labels) == 0:
-        return np.zeros_like(ink)
+        return np.zeros_like(ink), False
     # A speck is small relative to the largest component, so search again whenever that may have changed.
+    lines = []
     for is_clutter in [is_speck, is_frame, is_speck, is_straight_line, is_speck, *[is_in_corner] * is_number]:
         clutter = is_clutter(components, labels, is_number)
         if not clutter.all():
+            lines += [*labels[clutter]] if is_clutter in {is_frame, is_straight_line} else []
             labels = labels[~clutter]
     writing = np.isin(components, labels)
-    return ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
+    kept = ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
+    return kept, is_number and holds_digits(np.isin(components, lines), median_height(components, labels))
+
+
+def median_height(components, labels):
+    """Return the height of the component of a typical pixel."""
+    boxes = ndimage.find_objects(components)
+    heights = [boxes[label - 1][0].stop - boxes[label - 1][0].start for label in labels]
+    return np.median(np.repeat(heights, np.bincount(components.ravel())[labels]))
+
+
+def holds_digits(lines, height):
+    """Return whether `lines`, bool [H, W], have strokes about as high as digits of this `height`."""
+    length = int(1.5 * height) | 1
+    straight = opened(lines, length, 0) | opened(lines, length, 1)
+    strokes, _ = ndimage.label(lines & ~ndimage.binary_dilation(straight, iterations=2), EIGHT_CONNECTED)
+    return any(rows.stop - rows.start > 0.6 * height for rows, _ in ndimage.find_objects(strokes))
+
+
+def opened(mask, length, axis):
+    """Return the pixels of `mask`, bool [H, W], in runs of at least `length`, odd, along an axis."""
+    inside = ndimage.minimum_filter1d(mask.view(np.uint8), length, axis, mode="constant")
+    return ndimage.maximum_filter1d(inside, length, axis, mode="constant").astype(bool)
 
 
 def label_ink(ink, threshold=FAINT):
@@ -42,7 +68,37 @@ def label_ink(ink, threshold=FAINT):
     return (np.cumsum(clear) * clear)[components]
 
 
-# --- Ruled lines that digits may touch -------------------------------------------------------------------------------
+# --- Lines that digits may touch -------------------------------------------------------------------------------------
+
+
+def erase_grid(ink, is_number):
+    """Return `ink` [H, W] without the lines of squared paper or of a form; strokes that cross them are closed.
+
+    They are at least two thin parallel lines across the whole picture; of a number, two horizontal ones.
+    """
+    across, n_across, thickness = lines_across(ink > FAINT)
+    down, n_down, other_thickness = lines_across(ink.T > FAINT)
+    if n_across < 2 and (is_number or n_down < 2):
+        return ink
+    erased = ndimage.binary_dilation(across | down.T)
+    rest = np.where(erased, 0, ink)
+    size = 2 * int(max(thickness, other_thickness)) + 5
+    return np.where(erased, ndimage.grey_closing(rest, (size, size)), rest)
+
+
+def lines_across(mask):
+    """Return the pixels of thin, nearly horizontal lines across `mask`, bool [H, W], their number and thickness."""
+    height, width = mask.shape
+    runs, _ = ndimage.label(opened(mask, max(9, width // 6) | 1, 1), EIGHT_CONNECTED)
+    lines, thicknesses = np.zeros_like(mask), []
+    for label, (rows, columns) in enumerate(ndimage.find_objects(runs), start=1):
+        line = runs[rows, columns] == label
+        thickness = line.sum() / line.shape[1]
+        is_thin = thickness <= max(2, 0.025 * max(height, width)) and len(line) < 4 * thickness
+        if is_thin and line.shape[1] > 0.97 * width:
+            lines[rows, columns] |= line
+            thicknesses.append(thickness)
+    return lines, len(thicknesses), max(thicknesses, default=0)
 
 
 def erase_ruled_lines(ink):

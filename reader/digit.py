@@ -1,14 +1,13 @@
 """Read one digit in a picture.
 
 `load_image` turns a file, PIL image, array or tensor into brightness, `extract_ink` removes paper and clutter, and
-`to_mnist_format` makes 28×28 pixels of the ink. The network classifies these, and sanity_checks.py looks for reasons to
-doubt the answer.
+`to_mnist_format` makes 28×28 pixels of the ink. The network classifies these, also with the ink rotated a little to
+either side, and sanity_checks.py looks for reasons to doubt the answer.
 """
 
-from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import load_image
-from reader.sanity_checks import find_warnings
+from reader.sanity_checks import classify_rotated, find_warnings
 
 
 def read_digit(model, picture):
@@ -18,11 +17,12 @@ def read_digit(model, picture):
     to 1, with the shape [H, W], [1, H, W], [1, 1, H, W], [3, H, W] or [H, W, 1 to 4]. Size and colours do not matter,
     nor whether the digit is dark on light or light on dark; shadows, noise and a desk around the sheet are removed.
 
-    The probabilities are float32 [10] on the CPU. Whatever the picture shows is read as a digit. The reasons, a list of
-    sentences, say how it differs from MNIST's digits, such as several shapes side by side, ink at the edge, very thick
-    or thin strokes, or an answer that changes when the picture is rotated a little. An answer without a warning may
-    still be wrong. Raises ValueError if the input is not a picture or no strokes stand out in it, and OSError if the
-    file cannot be read.
+    The probabilities, float32 [10] on the CPU, are the mean over the ink as it is and rotated by ±8°. Whatever the
+    picture shows is read as a digit. The reasons, a list of sentences, say how it differs from MNIST's digits, such as
+    several shapes side by side, ink at the edge, very thick or thin strokes, or an answer that changes with the
+    rotation. An answer without a warning may still be wrong. Raises ValueError if the input is not a picture or no
+    strokes stand out in it, and OSError if the file cannot be read.
     """
     ink = extract_ink(load_image(picture))
-    return classify(model, [ink])[0], find_warnings(model, ink)
+    probabilities = classify_rotated(model, ink)
+    return probabilities.mean(dim=0), find_warnings(ink, probabilities)

@@ -18,12 +18,13 @@ from scipy import ndimage
 from reader.classify import classify
 from reader.cleanup import CLEAR, FAINT
 from reader.image_ops import shrink
-from reader.ink import MAX_SIDE, extract_ink_and_box, nothing_found
+from reader.ink import MAX_SIDE, extract, nothing_found
 from reader.load_image import load_image_and_size
-from reader.sanity_checks import find_warnings
+from reader.sanity_checks import classify_rotated, find_warnings
 from reader.segment import oversegment
 
 # Tuned on numbers composed of MNIST's training images, as were the constants in segment.py.
+MAX_SIDE_OF_NUMBER = 1280  # pixels: larger pictures are shrunk first
 MAX_SPAN = 6  # segments of a digit
 MAX_SPAN_WIDTH = 1.6  # wider groups of segments are not a digit; this and the following are fractions of line height
 MIN_HEIGHT = 0.4  # anything lower is not a digit but a comma, a full stop or a minus sign
@@ -45,12 +46,24 @@ def read_number(model, picture):
 
     Takes the same pictures as `read_digit`. Boxes are in pixels of the picture as it is displayed, that is, rotated as
     its EXIF orientation says. Commas, minus signs, ruled lines and a frame around the number are ignored. The reasons,
-    a list of sentences, are those of each digit, and that the number of digits may be wrong. Raises what `read_digit`
-    raises, and ValueError if there are two lines.
+    a list of sentences, are those of each digit, that the number of digits may be wrong, and that digits may have been
+    removed with a frame. Raises what `read_digit` raises, and ValueError if it isn't one line.
     """
     brightness, (full_width, _) = load_image_and_size(picture)
-    ink, area = extract_ink_and_box(brightness, is_number=True)
-    area = [length * full_width / brightness.shape[1] for length in area]
+    scale = full_width / brightness.shape[1]
+    max_side = min(MAX_SIDE_OF_NUMBER, max(brightness.shape))
+    try:
+        return read_line(model, brightness, scale, max_side)
+    except ValueError as refusal:
+        try:  # at half the size, there is less noise, and broken strokes are closed
+            return read_line(model, brightness, scale, max_side // 2)
+        except ValueError:
+            raise refusal from None
+
+
+def read_line(model, brightness, scale, max_side):
+    """Return what `read_number` does, at a size of at most `max_side` pixels; `scale` is that of the picture."""
+    ink, area, has_lost_digits = extract(brightness, max_side, is_number=True)
     # Faint ink may belong to a stroke, or join two digits that touch.
     readings = [read_ink(model, ink, FAINT)]
     with contextlib.suppress(ValueError):  # without it, broken strokes may look like two lines
@@ -58,7 +71,9 @@ def read_number(model, picture):
     best = max(readings, key=lambda reading: reading.score)
     if not best.groups:
         raise nothing_found()
-    warnings = []
+    digits, warnings = [], []
+    if has_lost_digits:
+        warnings.append("digits may be missing: they touch lines that were removed")
     rivals = [reading.score for reading in readings if len(reading.groups) != len(best.groups)]
     if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:
         warnings.append("the number of digits may be wrong: they can be separated in another way")
@@ -66,8 +81,11 @@ def read_number(model, picture):
         alone = np.zeros_like(ink)
         alone[group.box] = group.ink
         alone = shrink(alone[with_margin(group.box)], MAX_SIDE)
-        warnings += [f"digit {position}: {warning}" for warning in find_warnings(model, alone)]
-    return [Digit(box_in_picture(group.box, ink.shape, area), group.probabilities) for group in best.groups], warnings
+        probabilities = classify_rotated(model, alone)
+        warnings += [f"digit {position}: {warning}" for warning in find_warnings(alone, probabilities)]
+        box = box_in_picture(group.box, ink.shape, [scale * length for length in area])
+        digits.append(Digit(box, probabilities.mean(dim=0)))
+    return digits, warnings
 
 
 def text_of(digits):
@@ -94,7 +112,6 @@ class Group(NamedTuple):
 
     box: tuple  # slices of rows and columns
     ink: np.ndarray  # in that box, float [h, w]
-    probabilities: torch.Tensor  # of the ten digits, float32 [10]
 
 
 class Reading(NamedTuple):
@@ -121,7 +138,7 @@ def read_ink(model, ink, threshold):
     scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
     is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
     total, rival, chosen = best_segmentation(spans, scores, is_digit, segments)
-    return Reading(total, rival, [Group(*cut_out(spans[i]), probabilities[i]) for i in chosen])
+    return Reading(total, rival, [Group(*cut_out(spans[i])) for i in chosen])
 
 
 def enclose(boxes):

@@ -1,5 +1,7 @@
 """Extract the ink from a picture's brightness, whatever the colours, the light and the paper."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -8,8 +10,16 @@ from reader.image_ops import border_values, corner_values, otsu_threshold, resiz
 from reader.paper import crop_to_sheet
 
 MAX_SIDE = 320  # pixels: larger pictures are shrunk first; strokes are still wider than a pixel
-MAX_SIDE_OF_NUMBER = 1280
-MIN_CONTRAST = 0.08  # least difference in brightness between ink and paper, where black is 0 and white 1
+# Least difference in brightness between ink and paper, where black is 0 and white 1; and if there is no noise at all
+MIN_CONTRAST, MIN_CLEAN_CONTRAST = 0.08, 0.02
+
+
+class Extract(NamedTuple):
+    """The ink of a picture."""
+
+    ink: np.ndarray  # on each pixel, float [h, w] from 0 to 1
+    area: tuple  # the part of the picture that it was extracted from: left, top, width, height in pixels
+    has_lost_digits: bool  # whether ink as high as digits was removed with the lines that it touches
 
 
 def extract_ink(brightness):
@@ -17,37 +27,35 @@ def extract_ink(brightness):
 
     `brightness` is float32 [H, W] from 0 to 1. Raises ValueError if nothing stands out from the paper.
     """
-    return extract_ink_and_box(brightness)[0]
+    return extract(brightness).ink
 
 
-def extract_ink_and_box(brightness, is_number=False):
-    """Return the ink, and the part of the picture it was extracted from: (left, top, width, height) in pixels.
-
-    That part is shrunk until its longer side has at most `MAX_SIDE` pixels, or of a number `MAX_SIDE_OF_NUMBER`.
-    """
+def extract(brightness, max_side=MAX_SIDE, is_number=False):
+    """Return the `Extract` of a picture, shrunk until its longer side has at most `max_side` pixels."""
     brightness, (left, top) = crop_to_sheet(brightness)
-    height, width = brightness.shape
-    brightness = shrink(brightness, MAX_SIDE_OF_NUMBER if is_number else MAX_SIDE)
+    area = left, top, *brightness.shape[::-1]
+    brightness = shrink(brightness, max_side)
     darkness = 1 - brightness if is_dark_on_light(brightness) else brightness
-    contrast = darkness - estimate_background(darkness)
-    if contrast.max() < MIN_CONTRAST:
+    # In a large picture, the texture of the paper is visible: its bright specks are closed to estimate the background.
+    is_textured = is_number and max(darkness.shape) > MAX_SIDE
+    contrast = darkness - estimate_background(ndimage.grey_closing(darkness, (3, 3)) if is_textured else darkness)
+    if contrast.max() < MIN_CLEAN_CONTRAST:
         raise nothing_found()
     threshold = ink_threshold(contrast)
     paper = contrast[contrast <= threshold]
     noise = 1.4826 * np.median(np.abs(paper - np.median(paper)))  # a robust standard deviation
     no_ink = np.median(paper) + 3 * noise
     full_ink = np.median(contrast[contrast > threshold])
-    if full_ink - no_ink < MIN_CONTRAST:
+    if full_ink - no_ink < (MIN_CONTRAST if noise > 0.001 else MIN_CLEAN_CONTRAST):
         raise nothing_found()
-    ink = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
+    ink, has_lost_digits = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
     if not ink.any():
         raise nothing_found()
-    return ink, (left, top, width, height)
+    return Extract(ink, area, has_lost_digits)
 
 
 def nothing_found():
-    problem = f"no strokes stand out from the paper by at least {MIN_CONTRAST:.0%} of the range from black to white"
-    return ValueError(f"{problem}; take a sharper or closer picture with more light")
+    return ValueError("no strokes stand out from the paper; take a sharper or closer picture with more light")
 
 
 def is_dark_on_light(brightness):

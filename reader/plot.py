@@ -1,10 +1,10 @@
 """A figure of the steps from a picture to an answer."""
 
 from plots import BLUE, ORANGE, new_figure, show_image
-from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import decode, load_image
 from reader.mnist_format import to_mnist_format
+from reader.sanity_checks import classify_rotated
 
 
 def plot_reading(model, paths):
@@ -17,7 +17,7 @@ def plot_reading(model, paths):
         show_image(column[2], to_mnist_format(ink))
         for axis in column[:2]:
             axis.set(xticks=[], yticks=[])
-        percent = 100 * classify(model, [ink])[0]
+        percent = 100 * classify_rotated(model, ink).mean(dim=0)
         colours = [ORANGE if digit == percent.argmax() else BLUE for digit in range(10)]
         column[3].bar(range(10), percent.tolist(), color=colours)
         column[3].set(xticks=range(10), ylim=(0, 100), xlabel="digit")

@@ -24,14 +24,19 @@ MAX_CROP_MARGIN = 0.1  # of the picture's side
 MIN_STABILITY = 0.73  # about the 1% quantile of `rotation_stability`, which differs a little from training to training
 
 
-def find_warnings(model, ink):
+def classify_rotated(model, ink):
+    """Return the probabilities of the ten digits for `ink`, unrotated and rotated by ±`ROTATION`: float32 [3, 10]."""
+    return classify(model, [rotate(ink, angle) for angle in (0, -ROTATION, ROTATION)])
+
+
+def find_warnings(ink, probabilities):
     """Return reasons to doubt that `ink`, float [H, W] from 0 to 1, is one digit, a list of sentences.
 
-    The limits are those of MNIST's training images. Only strokes may be thinner, down to a third: pens are finer than
-    MNIST's strokes, and thin strokes are still read correctly.
+    `probabilities` are what `classify_rotated` returns. The limits are those of MNIST's training images. Only strokes
+    may be thinner, down to a third: pens are finer than MNIST's strokes, and thin strokes are still read correctly.
     """
     features = shape_features(ink)
-    digit, stability = rotation_stability(model, ink)
+    stability, digit = (value.item() for value in probabilities.mean(dim=0).max(dim=0))
 
     def too_large(*names):
         return any(features[name] > MAX_FEATURES[name] for name in names)
@@ -63,13 +68,6 @@ def is_cut_off(ink):
         if min(before, after) == 0 and max(before, after) > MAX_CROP_MARGIN * length:
             return True
     return False
-
-
-def rotation_stability(model, ink):
-    """Return the predicted digit, and its mean probability over `ink`, unrotated and rotated by ±`ROTATION`."""
-    probabilities = classify(model, [rotate(ink, angle) for angle in (0, -ROTATION, ROTATION)])
-    digit = int(probabilities[0].argmax())
-    return digit, float(probabilities[:, digit].mean())
 
 
 def rotate(ink, angle):

@@ -26,7 +26,8 @@ from on_page import (
     warnings_of,
 )
 
-from reader import read_digit, sanity_checks
+from reader import sanity_checks
+from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.mnist_format import to_mnist_format
@@ -66,13 +67,13 @@ def test_digits_are_classified_as_by_the_reader(open_page, net):
     for digit, strokes in STROKES.items():
         show(open_page, strokes)
         assert re.fullmatch(rf"Classified as {digit}, \d+% confidence\.", text_of(open_page, "verdict"))
-        ink = ink_of(open_page)
-        ours = to_mnist_format(extract_ink(load_image(ink)))
+        ink = extract_ink(load_image(ink_of(open_page)))
+        ours = to_mnist_format(ink)
         theirs = torch.from_numpy(network_input(open_page)).view(1, 1, 28, 28)
         assert (ours.int() - theirs).abs().max() <= 1  # a value halfway between two bytes may be rounded either way
         probabilities = [float(line[1:].replace("%", "")) for line in open_page.execute_script(bars)]
         # Shown with one decimal; a byte rounded the other way has about as much effect.
-        np.testing.assert_allclose(probabilities, 100 * read_digit(net, ink)[0].numpy(), atol=0.2)
+        np.testing.assert_allclose(probabilities, 100 * classify(net, [ink])[0].numpy(), atol=0.2)
 
 
 def test_ink_is_what_a_round_pen_covers(open_page):

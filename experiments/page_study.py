@@ -184,6 +184,7 @@ def main():
     parser.add_argument("--strokes", type=Path, metavar="FILE", help="real pen strokes")
     options = parser.parse_args()
     with open_chrome() as chrome:
+        chrome.set_script_timeout(600)  # of forty drawings, on a busy machine
         chrome.get(PAGE.as_uri())
         for part in options.parts or ["timing", "shapes"] + ["strokes"] * bool(options.strokes):
             name, measure = PARTS[part]

@@ -12,9 +12,8 @@ from pathlib import Path
 PACKAGES = ("chromium", "chromium-driver", "firefox-esr", "webkit2gtk-driver", "xvfb")
 MISSING = "needs chromium and chromedriver (on Debian: apt install chromium chromium-driver)"
 FLAGS = (
-    *("headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"),
-    *("disable-component-update", "disable-sync", "hide-scrollbars"),
-    *("touch-events=enabled", "force-device-scale-factor=1"),
+    "headless=new no-sandbox disable-gpu no-first-run disable-background-networking disable-component-update "
+    "disable-sync hide-scrollbars touch-events=enabled force-device-scale-factor=1"
 )
 
 
@@ -30,7 +29,7 @@ def open_chrome():
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    for flag in FLAGS:
+    for flag in FLAGS.split():
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # Without a path, Selenium would search the network for a driver.

@@ -1,7 +1,4 @@
-"""Compare the page's forward pass, in Chromium, with PyTorch's on all test images of MNIST.
-
-The result is the one row of experiments/results/page_check.csv, and the page's last line.
-"""
+"""Compare the page's forward pass, in Chromium, with PyTorch's. The result is experiments/results/page_check.csv."""
 
 import base64
 import csv
@@ -19,21 +16,15 @@ TOLERANCE = 1e-4  # of logits, which reach 30; float32 has steps of 2e-6 there, 
 
 def read_check():
     """Return the row of page_check.csv, a dictionary of str, or None if there is no such file."""
-    if not CHECK.exists():
-        return None
-    with CHECK.open(newline="", encoding="utf-8") as file:
-        return next(csv.DictReader(file))
+    return next(csv.DictReader(CHECK.read_text(encoding="utf-8").splitlines())) if CHECK.exists() else None
 
 
 def write_check(row):
     """Write `row` to page_check.csv; None removes the file, which was about another page."""
-    if row is None:
+    if row:
+        CHECK.write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n", encoding="utf-8")
+    else:
         CHECK.unlink(missing_ok=True)
-        return
-    with CHECK.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(row)
 
 
 def compare_with_pytorch(model, images, chrome):

@@ -16,14 +16,12 @@ def layers_of(model):
 
     The last layer of a stage has its name under "ends". Raises ValueError if the page cannot compute `model`.
     """
-    layers, weights, offset = [], [], 0
+    layers, weights = [], []
 
     def keep(*tensors):
         """Append `tensors` to `weights`; return the index of their first number."""
-        nonlocal offset
-        start = offset
+        start = sum(tensor.numel() for tensor in weights)
         weights.extend(tensor.detach().cpu().float().flatten() for tensor in tensors)
-        offset += sum(tensor.numel() for tensor in tensors)
         return start
 
     stages = stages_of(model)
@@ -47,8 +45,8 @@ def layers_of(model):
             elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
                 is_max, kernel = isinstance(layer, nn.MaxPool2d), layer.kernel_size
                 kernel = kernel if isinstance(kernel, int) else kernel[0]
-                require_settings(layer, kernel_size=kernel, stride=kernel, padding=0, ceil_mode=False)
-                require_settings(layer, **({"dilation": 1} if is_max else {"divisor_override": None}))
+                others = {"dilation": 1} if is_max else {"divisor_override": None}
+                require_settings(layer, kernel_size=kernel, stride=kernel, padding=0, ceil_mode=False, **others)
                 layers.append({"type": "pool", "kernel": kernel, "max": is_max})
             elif not isinstance(layer, nn.Dropout | nn.Flatten):
                 raise ValueError(f"{name} contains {layer}; the page can compute {COMPUTED}")

@@ -2,8 +2,8 @@
 
 import os
 
+import on_page as page
 import pytest
-from on_page import WRITTEN, answer_of, draw, press, show, text_of
 
 from web import build
 from web.browser import open_firefox, open_webkit
@@ -21,12 +21,12 @@ def test_engines_read_alike(open_page, engine):
         session = ENGINES[engine]()
         with session as other:
             other.get(build.PAGE.as_uri())
-            for strokes in (drawing for drawings in WRITTEN.values() for drawing in drawings):
+            for strokes in (drawing for drawings in page.WRITTEN.values() for drawing in drawings):
                 strokes = [stroke[::2] for stroke in strokes]
-                show(open_page, strokes)
-                draw(other, strokes)
-                assert text_of(other, "verdict").startswith(f"Classified as {answer_of(open_page)}, ")
-                press(other, "clear")
+                page.show(open_page, strokes)
+                page.draw(other, strokes)
+                assert page.text_of(other, "verdict").startswith(f"Classified as {page.answer_of(open_page)}, ")
+                page.press(other, "clear")
     except RuntimeError as error:
         if os.environ.get("CI"):
             raise

@@ -4,34 +4,15 @@ import itertools
 import re
 
 import numpy as np
+import on_page as page
 import pytest
 import torch
-from on_page import (
-    STROKES,
-    WRITTEN,
-    answer_of,
-    drag,
-    draw,
-    ink_of,
-    inside_of_pad,
-    mouse,
-    network_input,
-    next_frame,
-    press,
-    scaled,
-    show,
-    side_by_side,
-    strokes_of,
-    text_of,
-    warnings_of,
-)
 
 from reader import sanity_checks
 from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.mnist_format import to_mnist_format
-from reader.shape_features import shape_features
 
 DOT = [[0, 0], [1, 1]]
 TURN = np.linspace(0, 2 * np.pi, 60)
@@ -64,12 +45,12 @@ def selected(browser):
 
 def test_digits_are_classified_as_by_the_reader(open_page, net):
     bars = "return [...document.querySelectorAll('#bars li')].map((li) => li.textContent)"
-    for digit, strokes in STROKES.items():
-        show(open_page, strokes)
-        assert re.fullmatch(rf"Classified as {digit}, \d+% confidence\.", text_of(open_page, "verdict"))
-        ink = extract_ink(load_image(ink_of(open_page)))
+    for digit, strokes in page.STROKES.items():
+        page.show(open_page, strokes)
+        assert re.fullmatch(rf"Classified as {digit}, \d+% confidence\.", page.text_of(open_page, "verdict"))
+        ink = extract_ink(load_image(page.ink_of(open_page)))
         ours = to_mnist_format(ink)
-        theirs = torch.from_numpy(network_input(open_page)).view(1, 1, 28, 28)
+        theirs = torch.from_numpy(page.network_input(open_page)).view(1, 1, 28, 28)
         assert (ours.int() - theirs).abs().max() <= 1  # a value halfway between two bytes may be rounded either way
         probabilities = [float(line[1:].replace("%", "")) for line in open_page.execute_script(bars)]
         # Shown with one decimal; a byte rounded the other way has about as much effect.
@@ -78,8 +59,8 @@ def test_digits_are_classified_as_by_the_reader(open_page, net):
 
 def test_ink_is_what_a_round_pen_covers(open_page):
     """Compared with the distance of every pixel to every segment, computed by NumPy."""
-    show(open_page, STROKES[4])
-    points = [np.array(stroke) for stroke in STROKES[4]]
+    page.show(open_page, page.STROKES[4])
+    points = [np.array(stroke) for stroke in page.STROKES[4]]
     low, high = (function(np.concatenate(points), axis=0) for function in (np.min, np.max))
     scale = 144 / (high - low).max()  # the square of 160 pixels without the pen, 16 pixels wide
     pixels = np.stack(np.meshgrid(*[np.arange(160) + 0.5] * 2), axis=-1)
@@ -89,7 +70,7 @@ def test_ink_is_what_a_round_pen_covers(open_page):
             along = ((pixels - start) @ (end - start) / max(1e-9, ((end - start) ** 2).sum())).clip(0, 1)
             offset = pixels - start - along[..., None] * (end - start)
             distance = np.minimum(distance, np.linalg.norm(offset, axis=-1))
-    assert np.abs(255 * (8.5 - distance).clip(0, 1) - ink_of(open_page)).max() < 1
+    assert np.abs(255 * (8.5 - distance).clip(0, 1) - page.ink_of(open_page)).max() < 1
 
 
 # --- Several digits ---
@@ -97,43 +78,43 @@ def test_ink_is_what_a_round_pen_covers(open_page):
 
 def test_digits_side_by_side_are_a_number(open_page):
     """Sorted by position, not by time."""
-    digits = [scaled(STROKES[digit], 60, (x, 140)) for x, digit in ((245, 6), (35, 2), (105, 0), (175, 4))]
-    show(open_page, [stroke for digit in digits for stroke in digit])
-    assert text_of(open_page, "verdict").startswith("Classified as 2046, lowest confidence ")
-    assert text_of(open_page, "answer").startswith("2046")
-    assert warnings_of(open_page) == []
+    digits = [page.scaled(page.STROKES[digit], 60, (x, 140)) for x, digit in ((245, 6), (35, 2), (105, 0), (175, 4))]
+    page.show(open_page, [stroke for digit in digits for stroke in digit])
+    assert page.text_of(open_page, "verdict").startswith("Classified as 2046, lowest confidence ")
+    assert page.text_of(open_page, "answer").startswith("2046")
+    assert page.warnings_of(open_page) == []
 
 
 @pytest.mark.parametrize("digit", [4, 5])
 def test_separate_stroke_belongs_to_its_digit(open_page, digit):
-    for strokes in WRITTEN[digit]:
+    for strokes in page.WRITTEN[digit]:
         assert len(strokes) == 2
-        show(open_page, strokes)
-        assert answer_of(open_page) == str(digit)
-        show(open_page, side_by_side(STROKES[0], strokes))
-        assert answer_of(open_page) == f"0{digit}"
+        page.show(open_page, strokes)
+        assert page.answer_of(open_page) == str(digit)
+        page.show(open_page, page.side_by_side(page.STROKES[0], strokes))
+        assert page.answer_of(open_page) == f"0{digit}"
 
 
 def overlapping(a, b, offset):
     """Return the strokes of the digits `a` and `b`, half the pad high; the second is `offset` units further right."""
-    return [*scaled(STROKES[a], 100, (80, 140)), *scaled(STROKES[b], 100, (80 + offset, 140))]
+    return [*page.scaled(page.STROKES[a], 100, (80, 140)), *page.scaled(page.STROKES[b], 100, (80 + offset, 140))]
 
 
 def test_digits_that_touch_or_overlap_are_separated(open_page):
     for a, b in ((2, 3), (6, 2), (3, 8), (9, 6), (8, 2)):
-        show(open_page, overlapping(a, b, 60))
+        page.show(open_page, overlapping(a, b, 60))
         first, second = open_page.execute_script("return strokes.map(boundsOf)")
         assert second["left"] - first["right"] < 14  # the inks touch
-        assert answer_of(open_page) == f"{a}{b}"
+        assert page.answer_of(open_page) == f"{a}{b}"
 
 
 def test_close_readings_get_a_warning(open_page):
     """Between two zeros on top of each other and two beside each other, their number is in doubt."""
     answers, doubts = [], []
     for offset in range(0, 120, 10):
-        show(open_page, overlapping(0, 0, offset))
-        answers.append(answer_of(open_page))
-        doubts.append("Warning: the number of digits may be wrong." in warnings_of(open_page))
+        page.show(open_page, overlapping(0, 0, offset))
+        answers.append(page.answer_of(open_page))
+        doubts.append("Warning: the number of digits may be wrong." in page.warnings_of(open_page))
     assert answers == sorted(answers)
     assert (answers[0], answers[-1]) == ("0", "00")
     assert doubts[answers.index("00") - 1] or doubts[answers.index("00")]
@@ -144,9 +125,9 @@ def test_close_readings_get_a_warning(open_page):
 def test_details_follow_the_digit_that_is_drawn_or_pressed(open_page):
     from selenium.webdriver.common.keys import Keys
 
-    draw(open_page, side_by_side(STROKES[7], STROKES[3]))
+    page.draw(open_page, page.side_by_side(page.STROKES[7], page.STROKES[3]))
     assert selected(open_page) == (3, 1)
-    draw(open_page, [[(60, 140), (85, 140)]])  # the bar of the 7
+    page.draw(open_page, [[(60, 140), (85, 140)]])  # the bar of the 7
     assert selected(open_page) == (7, 0)
     buttons(open_page)[1].click()
     assert selected(open_page) == (3, 1)
@@ -155,21 +136,21 @@ def test_details_follow_the_digit_that_is_drawn_or_pressed(open_page):
     assert open_page.switch_to.active_element == buttons(open_page)[0]
     assert "Digit 1 of 2: 7, " in buttons(open_page)[0].get_attribute("aria-label")
     assert open_page.find_element("id", "answer").get_attribute("aria-hidden") == "false"
-    press(open_page, "undo")
-    press(open_page, "undo")
-    assert answer_of(open_page) == "7"
+    page.press(open_page, "undo")
+    page.press(open_page, "undo")
+    assert page.answer_of(open_page) == "7"
     assert buttons(open_page) == []
 
 
 def test_tap_on_a_digit_of_a_number_selects_it_and_draws_nothing(open_page):
-    draw(open_page, side_by_side(STROKES[7], STROKES[3]))
-    before = strokes_of(open_page)
-    left, top, side = inside_of_pad(open_page)
-    drag(open_page, (left + side / 4, top + side / 2))
-    assert strokes_of(open_page) == before
+    page.draw(open_page, page.side_by_side(page.STROKES[7], page.STROKES[3]))
+    before = page.strokes_of(open_page)
+    left, top, side = page.inside_of_pad(open_page)
+    page.drag(open_page, (left + side / 4, top + side / 2))
+    assert page.strokes_of(open_page) == before
     assert selected(open_page) == (7, 0)
-    press(open_page, "undo")
-    assert strokes_of(open_page) == before[:-1]
+    page.press(open_page, "undo")
+    assert page.strokes_of(open_page) == before[:-1]
 
 
 # --- Warnings ---
@@ -177,50 +158,41 @@ def test_tap_on_a_digit_of_a_number_selects_it_and_draws_nothing(open_page):
 
 def test_digits_of_any_size_are_classified_without_a_warning(open_page):
     for digit, size in itertools.product(range(10), (24, 260)):
-        show(open_page, scaled(STROKES[digit], size))
-        assert answer_of(open_page) == str(digit), size
-        assert warnings_of(open_page) == [], (digit, size)
+        page.show(open_page, page.scaled(page.STROKES[digit], size))
+        assert page.answer_of(open_page) == str(digit), size
+        assert page.warnings_of(open_page) == [], (digit, size)
 
 
 def test_drawing_that_is_no_digit_gets_a_warning(open_page):
     for name, size in itertools.product(NO_DIGITS, (60, 220)):
-        show(open_page, scaled(NO_DIGITS[name], size))
-        assert warnings_of(open_page), (name, size)
+        page.show(open_page, page.scaled(NO_DIGITS[name], size))
+        assert page.warnings_of(open_page), (name, size)
 
 
 def test_dot_gets_a_warning_and_is_ignored_beside_a_digit(open_page):
-    show(open_page, scaled([DOT], 3))
-    assert warnings_of(open_page) == ["Warning: a dot is not a digit."]
-    show(open_page, [*scaled(STROKES[3], 100, (80, 140)), *scaled([DOT], 3, (220, 190))])
-    assert answer_of(open_page) == "3"
-    assert warnings_of(open_page) == ["Warning: a dot beside the digits is ignored."]
+    page.show(open_page, page.scaled([DOT], 3))
+    assert page.warnings_of(open_page) == ["Warning: a dot is not a digit."]
+    page.show(open_page, [*page.scaled(page.STROKES[3], 100, (80, 140)), *page.scaled([DOT], 3, (220, 190))])
+    assert page.answer_of(open_page) == "3"
+    assert page.warnings_of(open_page) == ["Warning: a dot beside the digits is ignored."]
 
 
 def test_warnings_name_their_digit_and_follow_the_stroke(open_page):
-    draw(open_page, side_by_side(STROKES[3], NO_DIGITS["×"])[:-1])
-    left, top, side = inside_of_pad(open_page)
-    before = warnings_of(open_page)
-    mouse(open_page, "Pressed", left + side * 0.88, top + side * 0.36)
-    mouse(open_page, "Moved", left + side * 0.62, top + side * 0.64)
-    next_frame(open_page)
-    assert warnings_of(open_page) == before
-    mouse(open_page, "Released", left + side * 0.62, top + side * 0.64)
-    assert any(warning.startswith("Warning, digit 2 of 2: ") for warning in warnings_of(open_page))
-    assert not any("digit 1" in warning for warning in warnings_of(open_page))
-    press(open_page, "clear")
-    assert warnings_of(open_page) == []
+    page.draw(open_page, page.side_by_side(page.STROKES[3], NO_DIGITS["×"])[:-1])
+    left, top, side = page.inside_of_pad(open_page)
+    before = page.warnings_of(open_page)
+    page.mouse(open_page, "Pressed", left + side * 0.88, top + side * 0.36)
+    page.mouse(open_page, "Moved", left + side * 0.62, top + side * 0.64)
+    page.next_frame(open_page)
+    assert page.warnings_of(open_page) == before
+    page.mouse(open_page, "Released", left + side * 0.62, top + side * 0.64)
+    assert any(warning.startswith("Warning, digit 2 of 2: ") for warning in page.warnings_of(open_page))
+    assert not any("digit 1" in warning for warning in page.warnings_of(open_page))
+    page.press(open_page, "clear")
+    assert page.warnings_of(open_page) == []
 
 
-def test_neighbour_height_and_limits_are_the_reader_s(open_page):
-    limits = open_page.execute_script("return [MAX_NEIGHBOUR_HEIGHT, ROTATION, MIN_STABILITY]")
-    expected = sanity_checks.MAX_FEATURES["neighbour_height"], sanity_checks.ROTATION, sanity_checks.MIN_STABILITY
-    assert tuple(limits) == expected
-    for strokes in (
-        [[(60, 60), (60, 220)], [(200, 100), (200, 190)]],  # apart
-        [[(60, 60), (60, 220), (140, 220)], [(120, 80), (200, 80), (200, 170)]],  # overlapping
-        [[(60, 60), (200, 60)], [(60, 200), (200, 200)]],  # one above the other
-    ):
-        show(open_page, strokes)
-        found = open_page.execute_script("return neighbourHeight(inkOf(strokes))")
-        expected = shape_features(ink_of(open_page) / 255)["neighbour_height"]
-        assert found == pytest.approx(expected, abs=0.05)  # the reader widens strokes
+def test_limits_are_the_reader_s(open_page):
+    found = open_page.execute_script("return [ROTATION, MIN_STABILITY, MAX_NEIGHBOUR_HEIGHT, MAX_ASPECT_RATIO]")
+    largest = [sanity_checks.MAX_FEATURES[name] for name in ("neighbour_height", "aspect_ratio")]
+    assert found == [sanity_checks.ROTATION, sanity_checks.MIN_STABILITY, *largest]

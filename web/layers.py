@@ -61,18 +61,19 @@ def layers_of(model):
 def stages_of(model):
     """Return the stages of `model`, a dictionary from names to lists of layers.
 
-    Each child that is a Sequential is a stage. Other children form stages that begin with convolution or pooling.
+    A child that is a Sequential is a stage. Of other children, convolution and pooling begin one, unless one follows
+    the other directly.
     """
-    stages, previous = {}, None
+    stages, just_begun = {}, False
     for name, child in model.named_children():
         begins = isinstance(child, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
         if isinstance(child, nn.Sequential):
             stages[name] = [layer for layer in child.modules() if not isinstance(layer, nn.Sequential)]
-        elif previous is None or (begins and not previous):
+        elif not stages or (begins and not just_begun):
             stages[name] = [child]
         else:
             stages[next(reversed(stages))].append(child)
-        previous = None if isinstance(child, nn.Sequential) and begins else begins
+        just_begun = begins
     return stages
 
 

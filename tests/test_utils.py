@@ -1,7 +1,9 @@
-"""A whole run, from `fit` to the log and the history; the evaluation of its model; what a caller's own code does."""
+"""A whole run of `fit`, the evaluation of its model, and what a caller's own code does."""
 
+import contextlib
 import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -32,7 +34,6 @@ def fit(model, splits, **options):
 
 @pytest.fixture(scope="module")
 def run(few):
-    """A run of two epochs: the model and its history."""
     model = make_net()
     return model, fit(model, few)
 
@@ -60,23 +61,18 @@ def test_evaluate_equals_a_plain_loop(small, device):
     assert accuracy == pytest.approx(correct / len(losses))
 
 
-class Broken(Net):
-    def forward(self, images):
-        raise RuntimeError("broken")
-
-
-@pytest.mark.parametrize("kind", [Net, Broken])
-def test_compute_logits_and_plots_put_every_layer_back_into_its_mode(small, device, kind):
+@pytest.mark.parametrize("broken", [False, True])
+def test_compute_logits_and_plots_put_every_layer_back_into_its_mode(small, device, broken):
     """Also if the model raises an error. Some layers may be in evaluation mode on purpose."""
-    model = kind().to(device).train()
+    model = make_net().to(device).train()
     model.parts.eval()
+    if broken:
+        model.digits[-1] = None
     modes = [module.training for module in model.modules()]
-    try:
-        logits = utils.compute_logits(model, small[1].images)
-        assert not logits.requires_grad
+    with pytest.raises(TypeError) if broken else contextlib.nullcontext():
+        assert not utils.compute_logits(model, small[1].images).requires_grad
+    with pytest.raises(TypeError) if broken else contextlib.nullcontext():
         utils.plot_stages(model, small[1].images[0])
-    except RuntimeError:
-        assert kind is Broken
     assert [module.training for module in model.modules()] == modes
     assert model.edges[2].num_batches_tracked == 0
 
@@ -88,7 +84,6 @@ def test_history_has_one_row_per_epoch_and_training_learns(run):
     for row in history:
         assert set(row) == {"epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"}
         assert row["test_accuracy"] == round(100 * row["test_accuracy"]) / 100  # not rounded to float32 on the way
-        assert row["seconds"] > 0
         assert row["train_accuracy"] in [count / 320 for count in range(321)]
     assert 0 < history[1]["train_loss"] < history[0]["train_loss"]
     assert 0.5 < history[1]["train_accuracy"] <= 1
@@ -157,12 +152,6 @@ def test_augment_is_called_once_per_epoch_for_every_image_and_used(few):
     assert not torch.equal(*drawn)
 
 
-def test_non_finite_test_loss_stops_the_run(few, monkeypatch):
-    monkeypatch.setattr(utils, "evaluate", lambda model, test: (torch.nan, 0.1))
-    with pytest.raises(FloatingPointError, match=r"epoch 1, the test loss is nan; try a lower lr than 0\.1"):
-        fit(make_net(), few, lr=0.1)
-
-
 # --- What a caller's own code does ---
 
 
@@ -195,41 +184,21 @@ def test_default_device_does_not_matter(run, few):
     assert_same_weights(model, run[0])
 
 
-class OnlyWrite:
-    """A replacement for stdout, such as a logger, that has no `isatty`."""
-
-    def write(self, text):
-        return len(text)
-
-    def flush(self):
-        pass
-
-
-@pytest.mark.parametrize("stdout", [None, OnlyWrite()])
+@pytest.mark.parametrize("stdout", [None, types.SimpleNamespace(write=len, flush=lambda: None)])
 def test_fit_needs_no_terminal(few, monkeypatch, stdout):
-    """Under pythonw there is no stdout at all."""
+    """Under pythonw there is no stdout at all; a logger that replaces it has no `isatty`."""
     monkeypatch.setattr(sys, "stdout", stdout)
     assert len(fit(make_net(), few, epochs=1)) == 1
 
 
-def test_pick_device_obeys_the_environment(monkeypatch):
-    monkeypatch.setenv("MNIST_DEVICE", "cpu")
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    assert utils.pick_device() == torch.device("cpu")
-    with pytest.raises(ValueError, match="device is 'gpu', from an argument or MNIST_DEVICE; it must be cpu"):
-        utils.pick_device("gpu")
-
-
-def test_set_seed_makes_cudnn_deterministic_and_float32():
-    utils.set_seed(0)
-    assert torch.backends.cudnn.deterministic is True
-    assert torch.backends.cudnn.allow_tf32 is False
-
-
-def test_pick_device_falls_back_to_the_cpu_and_says_why(monkeypatch, capsys):
+def test_pick_device_obeys_the_environment_and_falls_back_to_the_cpu(monkeypatch, capsys):
     """PyTorch finds MPS on some virtual machines that cannot allocate anything on it."""
-    monkeypatch.delenv("MNIST_DEVICE", raising=False)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("xpu"))
+    monkeypatch.setenv("MNIST_DEVICE", "meta")
+    assert utils.pick_device() == torch.device("meta")
+    monkeypatch.delenv("MNIST_DEVICE")
     assert utils.pick_device() == torch.device("cpu")
     assert "Training on the CPU, since xpu cannot be used: " in capsys.readouterr().out
+    with pytest.raises(ValueError, match="device is 'gpu', from an argument or MNIST_DEVICE; it must be cpu"):
+        utils.pick_device("gpu")

@@ -1,4 +1,4 @@
-"""What several test files share: the data, loaded once, and a small piece of it for quick training."""
+"""What several test files share: the data, loaded once, and a browser."""
 
 import os
 import shutil

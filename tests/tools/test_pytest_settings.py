@@ -12,9 +12,8 @@ from helpers import ROOT
 def run_pytest(*arguments, options=(), **environment):
     """Run pytest with the repository's settings; return its status and everything printed."""
     command = [sys.executable, *options, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", *arguments]
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, **output)
-    return done.returncode, done.stdout
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_notebook_fails_if_a_cell_times_out_and_catches_the_interrupt(tmp_path):
@@ -33,6 +32,5 @@ def test_python_without_assertions_is_refused():
 
 
 def test_missing_browser_fails_tests_in_ci():
-    """Elsewhere it skips them."""
     status, printed = run_pytest("tests/web", "-m", "browser", "--maxfail=1", PATH="", CI="true")
     assert status == pytest.ExitCode.TESTS_FAILED, printed

@@ -1,7 +1,5 @@
 """The tool behind `make run` and `make save`, tried on notebooks of a few cells."""
 
-import io
-import json
 import os
 import signal
 import subprocess
@@ -10,7 +8,6 @@ import sys
 import nbformat
 import pytest
 from helpers import ROOT
-from PIL import Image
 
 # The tool with another folder for the repository, and Ctrl-C as in a terminal, however this test was started.
 SCRIPT = """
@@ -41,38 +38,35 @@ def files_in(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_save_does_not_depend_on_the_users_settings(tmp_path):
-    """A backend of matplotlib's, an encoding without arrows, and a kernel named python3 that does not start."""
-    (tmp_path / "user" / "kernels" / "python3").mkdir(parents=True)
-    broken = {"argv": ["no-such-program"], "display_name": "broken", "language": "python"}
-    (tmp_path / "user" / "kernels" / "python3" / "kernel.json").write_text(json.dumps(broken))
-    (tmp_path / "checkout").mkdir()
-    settings = {"JUPYTER_PATH": str(tmp_path / "user"), "MPLBACKEND": "Agg", "PYTHONIOENCODING": "cp1252"}
+def test_save_writes_notebook_weights_and_images_whatever_the_users_settings(tmp_path):
     cells = [FIGURE.format("history"), FIGURE.format("mistakes")]
-    printed, errors = start("save", tmp_path / "checkout", *cells, **settings).communicate()
-    assert printed.startswith("Epoch 1 ? "), errors
-    files = files_in(tmp_path / "checkout")
+    printed, errors = start("save", tmp_path, *cells, MPLBACKEND="Agg", PYTHONIOENCODING="cp1252").communicate()
+    assert printed.startswith("Epoch 1 ? "), errors  # cp1252 has no arrow
+    files = files_in(tmp_path)
     assert files["mnist_6k.pt"] == b"weights"
-    assert {Image.open(io.BytesIO(files[f"images/{name}.png"])).mode for name in ("curves", "mistakes")} == {"P"}
+    assert all(files[f"images/{name}.png"].startswith(b"\x89PNG") for name in ("curves", "mistakes"))
     saved = nbformat.reads(files["MNIST_6k.ipynb"].decode(), as_version=4)
     assert [cell.source for cell in saved.cells] == [TRAINING, *cells]
     assert saved.cells[0].outputs[0].text.startswith("Epoch 1 → ")
 
 
 @pytest.mark.parametrize(
-    ("run", "fault"),
+    ("run", "source", "settings"),
     [
-        ("run", "raise ValueError('diverged')"),
-        ("run", "import os; os._exit(9)"),  # as if killed for want of memory
-        ("save", "raise ValueError('diverged')"),
-        ("save", FIGURE.format("history")),  # the other figure is missing
+        ("run", "raise ValueError('diverged')", {}),
+        ("save", "raise ValueError('diverged')", {}),
+        ("save", FIGURE.format("history"), {}),  # the other figure is missing
+        ("save", f"{FIGURE.format('history')}\n{FIGURE.format('mistakes')}", {"MNIST_EPOCHS": "1"}),
     ],
 )
-def test_incomplete_run_replaces_nothing(tmp_path, run, fault):
-    process = start(run, tmp_path, fault)
+def test_incomplete_run_replaces_nothing(tmp_path, run, source, settings):
+    process = start(run, tmp_path, source, **settings)
+    notebook = (tmp_path / "MNIST_6k.ipynb").read_bytes()
     process.communicate()
     assert process.returncode != 0
-    assert files_in(tmp_path).keys() == {"MNIST_6k.ipynb", f"build/{run}.pt"}
+    files = files_in(tmp_path)
+    assert files.keys() <= {"MNIST_6k.ipynb", f"build/{run}.pt"}
+    assert files["MNIST_6k.ipynb"] == notebook
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -82,11 +76,6 @@ def test_ctrl_c_stops_tool_and_kernel_and_replaces_nothing(tmp_path):
     process.send_signal(signal.SIGINT)
     errors = process.communicate(timeout=120)[1]
     assert process.returncode == 128 + signal.SIGINT
-    assert "The same command resumes after the last complete epoch." in errors
     assert "Traceback" not in errors
     assert subprocess.run(["ps", "-p", kernel, "-o", "stat="], capture_output=True).stdout[:1] in (b"", b"Z")
     assert files_in(tmp_path).keys() == {"MNIST_6k.ipynb", "build/run.pt"}
-
-
-def test_save_refuses_fewer_epochs(tmp_path):
-    assert start("save", tmp_path, MNIST_EPOCHS="1").communicate()[1].startswith("MNIST_EPOCHS is set")

@@ -1,6 +1,7 @@
-"""MNIST: the same as torchvision's; wrong and missing files."""
+"""MNIST is the same as torchvision's; batches; wrong and missing files."""
 
 import gzip
+import math
 import shutil
 
 import pytest
@@ -9,7 +10,7 @@ import torchvision
 from helpers import ROOT
 
 import utils
-from training.data import MEAN, STD
+from training.data import MEAN, STD, make_batch, shuffled_batches
 
 
 def test_load_mnist_agrees_with_torchvision(raw, mnist, device):
@@ -43,19 +44,51 @@ def test_hold_out_is_stratified_and_leaves_nothing_out(mnist):
     assert (torch.bincount(held_out.labels) - wanted).abs().max() <= 1
 
 
+@pytest.mark.parametrize(("n", "batch_size"), [(1, 4), (100, 32), (128, 32), (3000, 1)])
+def test_shuffled_batches_contain_every_image_and_are_full(n, batch_size):
+    batches = shuffled_batches(n, batch_size, torch.Generator().manual_seed(0))
+    assert batches.shape == (math.ceil(n / batch_size), batch_size)
+    order = batches.flatten()
+    assert order[:n].sort().values.tolist() == list(range(n))
+    assert torch.equal(order[n:], order.repeat(batch_size)[: len(order) - n])  # filled up from its start
+    assert n == 1 or order[:n].tolist() != list(range(n))
+
+
+@pytest.mark.numeric
+def test_make_batch_returns_the_images_and_labels_of_its_indices(mnist, device):
+    """Identity maps change nothing."""
+    train, rows = mnist[0], torch.tensor([7, 59_999, 7, 0], device=device)
+    images, labels = make_batch(train, rows, utils.identity_affines(60_000).to(device))
+    assert torch.equal(labels, train.labels[rows])
+    torch.testing.assert_close(images, utils.normalize(train.images[rows]), atol=1e-3, rtol=0)
+
+
 # --- Files ---
 
 
-def test_load_mnist_reports_every_wrong_archive_and_keeps_it(raw, monkeypatch):
+def wrong_versions(archive):
+    """Return kinds of files that must not be mistaken for `archive`, by name."""
+    middle = len(archive) // 2
+    return {
+        "another data set": gzip.compress(b"labels of Fashion-MNIST"),
+        "cut off": archive[:middle],
+        "empty": b"",
+        "one bit flipped": archive[:middle] + bytes([archive[middle] ^ 1]) + archive[middle + 1 :],
+        "a web page": b"<html>Not found</html>",
+    }
+
+
+@pytest.mark.parametrize("kind", wrong_versions(b"0"))
+def test_load_mnist_reports_every_wrong_archive_and_keeps_it(raw, monkeypatch, kind):
     monkeypatch.setattr("torchvision.datasets.MNIST", None)  # so nothing can be downloaded
-    other = gzip.compress(b"labels of Fashion-MNIST")
     wrong = [raw / "train-labels-idx1-ubyte.gz", raw / "t10k-labels-idx1-ubyte.gz"]
+    content = wrong_versions(wrong[1].read_bytes())[kind]
     for path in wrong:
-        path.write_bytes(other)
+        path.write_bytes(content)
     with pytest.raises(OSError, match=r"cannot be used: .*\. Move it away and try again to download it") as error:
         utils.load_mnist(raw.parent.parent)
     assert [line.split(" cannot be used: ")[0] for line in str(error.value).splitlines()] == list(map(str, wrong))
-    assert all(path.read_bytes() == other for path in wrong)
+    assert all(path.read_bytes() == content for path in wrong)
 
 
 def test_load_mnist_reads_unpacked_files_and_downloads_missing_ones(raw, mnist, monkeypatch):

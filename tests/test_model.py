@@ -72,7 +72,7 @@ def test_net_can_be_traced(net):
 
 @pytest.mark.parametrize("wrap", [lambda net: net, torch.compile, torch.nn.DataParallel])
 def test_weights_are_saved_and_loaded_again(net, device, tmp_path, monkeypatch, wrap):
-    """As contiguous CPU tensors, in a new folder of the home directory; compiled models have other names."""
+    """As contiguous CPU tensors, in a new folder; compiled models have other names."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     save_weights(wrap(make_net().to(device, memory_format=torch.channels_last)), "~/new/weights.pt")

@@ -1,6 +1,5 @@
 """An interrupted or killed run resumes as if nothing had happened; files that are no checkpoint of it are refused."""
 
-import errno
 import functools
 import multiprocessing
 import os
@@ -19,15 +18,10 @@ EPOCHS = 3
 STEPS = 4  # per epoch: 100 images, 32 at a time
 
 
-def make_splits(seed=0):
-    """Return 100 training images and 50 test images, of noise."""
-    generator, device = torch.Generator().manual_seed(seed), utils.pick_device()
-    images = torch.randint(256, (150, 1, 28, 28), dtype=torch.uint8, generator=generator).to(device)
-    labels = torch.arange(150, device=device) % 10
-    return utils.Split(images[:100], labels[:100]), utils.Split(images[100:], labels[100:])
-
-
-SPLITS = make_splits()
+DEVICE = utils.pick_device()
+IMAGES = torch.randint(256, (150, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+LABELS = torch.arange(150, device=DEVICE) % 10
+SPLITS = utils.Split(IMAGES[:100], LABELS[:100]), utils.Split(IMAGES[100:], LABELS[100:])
 
 
 def start(seed=0, dropout=0.1):
@@ -65,9 +59,6 @@ def stop_in_second_epoch(state):
     """Interrupt the run as an `extra_metrics`, at the end of the epoch but before it is complete."""
     if len(state.history) == 1:
         raise KeyboardInterrupt
-
-
-# --- Interrupts ---
 
 
 # When a signal comes in the second epoch: what is called then, and the number of that call.
@@ -127,9 +118,8 @@ def train_until_killed(path, threads):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_killed_run_resumes_and_ends_the_same(uninterrupted, path, capsys):
     """SIGKILL, which nothing can catch. The run after it uses up the file that was left behind."""
-    child = multiprocessing.get_context("spawn").Process(
-        target=train_until_killed, args=(path, torch.get_num_threads())
-    )
+    arguments = path, torch.get_num_threads()
+    child = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=arguments)
     child.start()
     child.join(300)
     assert child.exitcode == -signal.SIGKILL
@@ -154,11 +144,10 @@ class Counting(torch.optim.SGD):
 
 def test_numbers_that_optimizers_keep_are_resumed(path, plain_steps):
     options = {"make_optimizers": lambda model, lr: [Counting(model.parameters(), lr)]}
-    expected = start()
+    expected, model = start(), start()
     history = run(expected, **options)
-    model = start()
     with pytest.raises(KeyboardInterrupt):
-        run(model, **options, checkpoint=path, extra_metrics=stop_in_second_epoch)
+        run(start(), **options, checkpoint=path, extra_metrics=stop_in_second_epoch)
     assert_same_run(model, run(model, **options, checkpoint=path), (expected, history))
 
 
@@ -173,9 +162,6 @@ def test_metrics_are_resumed_and_what_a_checkpoint_cannot_hold_is_refused_by_nam
     for value in (np.arange(3), np.datetime64("2024-01-01"), Path("x"), lambda: 1):
         with pytest.raises(ValueError, match=r"extra_metrics' 'bad' is of type .* a number, a text"):
             run(start(), epochs=2, extra_metrics=lambda state, value=value: {"bad": value})
-
-
-# --- Files ---
 
 
 def test_fit_refuses_a_file_that_is_no_checkpoint_and_runs_no_code(path, tmp_path):
@@ -201,7 +187,7 @@ OTHER_SETTINGS = {
     "lr": {"lr": 0.1},
     "schedule": {"schedule": functools.partial(utils.one_cycle, warmup=0.3)},
     "model": {"model": Net(dropout=0.2)},
-    "train": {"splits": make_splits(seed=1)},
+    "train": {"splits": (utils.Split(255 - IMAGES[:100], LABELS[:100]), SPLITS[1])},
     "what make_optimizers returns": {"make_optimizers": sgd},
 }
 
@@ -224,7 +210,7 @@ def test_disk_error_costs_one_checkpoint_and_not_the_run(uninterrupted, path, mo
         calls.append(1)
         write_bytes(self, content[: len(content) // len(calls)])
         if len(calls) == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError("the disk is full")
 
     def look(state):
         if path.exists():

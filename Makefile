@@ -36,7 +36,7 @@ variations: .venv/installed ## Run the numeric tests with other thread counts an
 lint: .venv/installed ## Check style and format, notebook included
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
-save: .venv/installed ## Execute the notebook in place (15 epochs); renews mnist_6k.pt and two images
+save: .venv/installed ## Execute the notebook in place (15 epochs); renews mnist_6k.pt and an image
 	@$(BIN)/python -m tools.run_notebook save
 report: .venv/installed ## Write the tables in the READMEs and the notebook from experiments/results
 	$(BIN)/python -m experiments.report

@@ -1,7 +1,7 @@
 """Execute MNIST_6k.ipynb and show its output on the terminal while it runs.
 
     python -m tools.run_notebook run     writes build/MNIST_6k.ipynb and build/MNIST_6k.html (`make run`)
-    python -m tools.run_notebook save    replaces MNIST_6k.ipynb, mnist_6k.pt and two images of README (`make save`)
+    python -m tools.run_notebook save    replaces MNIST_6k.ipynb, mnist_6k.pt and images/mistakes.png (`make save`)
 
 Files are written only after every cell has run without an error.
 """
@@ -22,7 +22,7 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = {"curves.png": "plot_history(", "mistakes.png": "plot_mistakes("}  # file in images/: call in its cell
+IMAGES = {"mistakes.png": "plot_mistakes("}  # file in images/: call in its cell
 
 
 class LiveClient(NotebookClient):

@@ -36,7 +36,7 @@ def test_outputs_are_complete_and_clean():
         assert {output.output_type for output in cell.outputs} <= {"stream", "execute_result", "display_data"}
         assert not [output for output in cell.outputs if output.get("name") == "stderr"]
         assert not re.search(r"(?<![\w.])/(home|root|tmp|usr|Users|content|work)/|\r", printed(cell) + cell.source)
-        is_plot = re.match(r"(\w+\.)?plot(_\w+)?\(", cell.source.splitlines()[-1])
+        is_plot = re.match(r"(\w+\.)?plot(_\w+)?\(|figure$", cell.source.splitlines()[-1])
         assert figures_of(cell) or not is_plot, cell.source
 
 

@@ -107,14 +107,10 @@ def test_numbers_of_numpy_give_the_same_weights_as_python_ones(run, few):
 def test_log_has_the_form_of_the_assignment(few, capsys):
     fit(make_net(), few)
     printed = capsys.readouterr()
-    lines = [line.rsplit("\r", 1)[-1] for line in printed.out.split("\n")]
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in printed.out.split("\n")]
+    expected = ["EPOCH: 1", BAR, TEST_LINE, "", "EPOCH: 2", BAR, TEST_LINE, "", ""]
+    assert [line for line, form in zip(lines, expected, strict=True) if not re.fullmatch(form, line)] == []
     assert printed.err == ""
-    assert len(lines) == 9
-    for epoch, (heading, bar, verdict, blank) in enumerate((lines[:4], lines[4:8]), start=1):
-        assert heading == f"EPOCH: {epoch}"
-        assert re.fullmatch(BAR, bar.rstrip()), bar
-        assert re.fullmatch(TEST_LINE, verdict), verdict
-        assert blank == ""
 
 
 def test_ema_decay_of_zero_gives_the_live_weights(few):
@@ -130,12 +126,7 @@ def test_augment_is_called_once_per_epoch_for_every_image_and_used(few):
         drawn.append(utils.random_affines(n, generator=generator))
         return drawn[-1]
 
-    def extra_metrics(state):
-        used.append(state.affines.cpu().clone())
-        return {"steps": len(state.losses)}
-
-    history = fit(make_net(), few, augment=augment, extra_metrics=extra_metrics)
-    assert [row["steps"] for row in history] == [20, 20]
+    fit(make_net(), few, augment=augment, extra_metrics=lambda state: used.append(state.affines.cpu().clone()))
     assert len(drawn) == 2
     assert torch.equal(torch.cat(used), torch.cat(drawn))
     assert not torch.equal(*drawn)

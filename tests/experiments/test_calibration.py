@@ -1,11 +1,10 @@
-"""calibration.py and label_errors.py: bins, tests of the confidence, mistakes, and the raters' votes."""
+"""calibration.py: bins and tests of the confidence."""
 
-import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest
 
-from experiments import calibration, label_errors, results
+from experiments import calibration
 
 LABELS = torch.arange(10).repeat(10)
 PREDICTED = (LABELS + (torch.arange(100) < 20)) % 10  # 20 of the 100 are wrong
@@ -46,25 +45,3 @@ def test_tests_of_equal_confidences():
     confidence, _ = calibration.confidences(logits_of(0.85) / tests["temperature"], LABELS)
     assert confidence.mean() == pytest.approx(0.8, abs=1e-3)
     assert tests["log_loss_at_best"] < tests["log_loss"]
-
-
-def test_mistakes_lists_misclassified_images():
-    rows = label_errors.mistakes(logits_of(0.9), LABELS)
-    assert rows["test_index"].tolist() == list(range(20))
-    assert rows.iloc[3].tolist() == [3, 3, 4, pytest.approx(90)]
-
-
-def test_votes_are_of_five_raters_on_labels_of_the_test_set(mnist):
-    votes = results.read("label_votes")
-    assert votes["label"].tolist() == mnist[1].labels[votes["test_index"].tolist()].tolist()
-    asked = votes[votes["label"] != votes["proposed_label"]]
-    assert (asked.filter(like="votes").sum(axis=1) == 5).all()
-
-
-def test_mistakes_are_confirmed_doubtful_or_never_rated(monkeypatch):
-    votes = pd.DataFrame({"test_index": [5, 6, 7, 8], "votes_for_label": [0, 2, 3, 5]})
-    files = {"label_votes": votes, "mistakes": pd.DataFrame({"test_index": [5, 6, 7, 90, 91, 92]})}
-    monkeypatch.setattr(results, "read", files.get)
-    counts = label_errors.counts()
-    assert [counts[name] for name in ("rated", "confirmed", "doubtful", "unrated")] == ["3", "1", "2", "3"]
-    assert label_errors.read_votes() == {5: 0, 6: 2}

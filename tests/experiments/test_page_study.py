@@ -1,4 +1,4 @@
-"""page_study.py: the numbers it composes, and its parts on the page."""
+"""page_study.py: its parts, on the page."""
 
 import gzip
 import json
@@ -10,28 +10,6 @@ import pytest
 from experiments import page_study
 from experiments.synthetic_photos import STROKES, smooth
 from web.build import PAGE
-
-
-class First:
-    """A stand-in for `random.Random` that makes numbers of the first two digits."""
-
-    def choice(self, options):
-        return options[0]
-
-    def sample(self, digits, n):
-        return digits[:n]
-
-
-@pytest.mark.parametrize("gap", page_study.GAPS)
-def test_gaps_are_fractions_of_the_height_of_the_line(gap):
-    digits = [{"label": label, "strokes": [[[7, 0], [47, 0], [47, 100], [7, 100]]]} for label in "12"]
-    label, (first, second) = page_study.compose(digits, gap, First())
-    (_, x1, y0, y1), (left, *_) = page_study.box([first]), page_study.box([second])
-    assert label == "12"
-    assert (left - x1) / (y1 - y0) == pytest.approx(gap)
-    assert page_study.box([first, second])[0] == pytest.approx(
-        280 - page_study.box([first, second])[1]
-    )  # in the middle
 
 
 @pytest.fixture

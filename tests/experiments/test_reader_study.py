@@ -3,12 +3,11 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
-from experiments import reader_study, results
-from experiments.synthetic_photos import STROKES, make_numbers, photograph_digit
+from experiments import reader_study
+from experiments.synthetic_photos import STROKES, photograph_digit
 from model import load_net
 from reader import read_digit
 
@@ -31,26 +30,8 @@ def test_real_pictures_are_counted_by_task_and_kind(tmp_path):
     assert (number["pictures"], number["right"]) == ("number: photo", 1)
 
 
-def test_the_table_of_photographs_sums_up_what_is_read_well(monkeypatch):
-    rows = [("a", 20, 20, 0, 1, 0), ("blur", 20, 18, 1, 0, 1), ("b", 20, 19, 0, 0, 1), ("a word", 20, 0, 0, 20, 0)]
-    monkeypatch.setattr(results, "read", lambda name: pd.DataFrame(rows, columns=["pictures", *reader_study.COUNTS]))
-    assert reader_study.photos_table().splitlines()[2:] == [
-        "| blur | 20 | 18 | 1 | 0 | 1 |",
-        "| 2 other conditions | 40 | 39 | 0 | 1 | 1 |",
-        "| a word | 20 | – | 0 | 20 | 0 |",
-    ]
-
-
 @pytest.mark.parametrize("changes", [{"on_desk": True, "shadow": (0.4, 60)}, {"extra": "a box", "tilt": 0.1}])
 def test_photographs_show_their_digit(changes):
     net = load_net()
     answers = [read_digit(net, photograph_digit(d, np.random.default_rng(d), **changes))[0].argmax() for d in STROKES]
     assert sum(answer == digit for answer, digit in zip(answers, STROKES, strict=True)) >= 8  # of ten, on any processor
-
-
-def test_numbers_are_the_same_on_every_call(small):
-    numbers = [list(make_numbers(small[1], 3, "close", "shadow", 2)) for _ in range(2)]
-    assert [len(label) for label, _ in numbers[0]] == [3, 3]
-    for (label, picture), (again, same) in zip(*numbers, strict=True):
-        assert label == again
-        assert (picture == same).all()

@@ -21,9 +21,7 @@ def regions(monkeypatch):
 def test_fill_writes_tables_and_single_figures(regions):
     text = "# T\n<!-- table -->\nold\n<!-- /table -->\nIt is <!-- mean.10 -->1<!-- /mean.10 -->."
     table = "<!-- table -->\n\n| a |\n|---|\n\n<!-- /table -->"
-    filled = report.fill(text, "T.md")
-    assert filled == f"# T\n{table}\nIt is <!-- mean.10 -->99.50%<!-- /mean.10 -->."
-    assert report.fill(filled, "T.md") == filled
+    assert report.fill(text, "T.md") == f"# T\n{table}\nIt is <!-- mean.10 -->99.50%<!-- /mean.10 -->."
 
 
 def test_fill_file_writes_the_markdown_cells_of_a_notebook(regions, tmp_path):
@@ -36,16 +34,8 @@ def test_fill_file_writes_the_markdown_cells_of_a_notebook(regions, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("It is <!-- means -->1<!-- /means -->", "<!-- means --> is not in REGIONS"),
-        ("It is <!-- mean.11 -->1<!-- /mean.11 -->", "<!-- mean.11 --> is not in REGIONS"),
-        ("It is <!-- mean -->1<!-- /mean -->", "<!-- mean --> is not in REGIONS"),
-        ("<!-- table -->\n<!-- mean.10 -->1<!-- /mean.10 -->", "<!-- table --> is not followed by <!-- /table -->"),
-        ("<!-- mean.10 -->1<!-- /mean.10 --> is it", "begins a line"),
-    ],
+    "text", ["It is <!-- mean.11 -->1<!-- /mean.11 -->", "<!-- table -->\n<!-- mean.10 -->1<!-- /mean.10 -->"]
 )
-def test_fill_names_file_and_marker_of_a_mistake(regions, text, problem):
-    with pytest.raises(ValueError, match=r"T\.md") as error:
+def test_fill_refuses_unknown_and_unclosed_markers(regions, text):
+    with pytest.raises(ValueError, match=r"T\.md"):
         report.fill(text, "T.md")
-    assert problem in str(error.value)

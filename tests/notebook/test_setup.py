@@ -1,4 +1,4 @@
-"""The notebook's set-up and parameters: in a checkout, alone (as in Colab or on Kaggle), and under pytest."""
+"""The notebook's set-up and parameters: alone (as in Colab or on Kaggle), in its clone, and under pytest."""
 
 import os
 import re
@@ -33,11 +33,6 @@ def setup_from(address):
 def alone(tmp_path):
     (tmp_path / "alone").mkdir()
     return tmp_path / "alone"
-
-
-def test_checkout_under_any_name_is_used_as_it_is(alone):
-    (alone / "model.py").touch()
-    assert run(alone, SETUP, SETUP, SHOW) == f"{alone / 'model.py'}\n"
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

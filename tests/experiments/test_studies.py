@@ -1,0 +1,70 @@
+"""seeds.py, buildup.py and other_networks.py: what is trained, what is counted, and what is compared with what."""
+
+import inspect
+import itertools
+
+import pandas as pd
+import pytest
+
+import utils
+from experiments import buildup, other_networks, runner, seeds
+
+# Two runs: one above 99.40% from epoch 6 on, the other exactly at 99.40% in epochs 1 and 14. One never exceeds it.
+STEADY = [99.0] * 5 + [99.41] * 4 + [99.50] * 6
+EARLY = [99.40] + [99.0] * 8 + [99.44] * 4 + [99.40, 99.60]
+NEVER = [99.0] * 14 + [99.40]
+
+
+def frame(*runs):
+    return pd.DataFrame(runs, columns=range(1, 16), index=range(len(runs)))
+
+
+def test_summarize_counts_strictly_above_the_target():
+    figures = seeds.summarize(frame(STEADY, EARLY))
+    assert (figures["mean_10"], figures["worst_10"], figures["above_10"]) == ("99.470%", "99.44%", "2 of 2")
+    assert figures["interval_15"] == "98.915 to 100.185"  # Student's t for one degree of freedom is 12.706
+    assert (figures["always"], figures["always_at"]) == ("1 of 2", "2 of 2")
+    figures = seeds.summarize(frame(STEADY, NEVER))
+    assert (figures["within_10"], figures["above_15"]) == ("1 of 2", "1 of 2")
+    assert figures["above_10_interval"] == "1.3% to 98.7%"  # 1 - √0.975 and √0.975, as Clopper and Pearson have it
+
+
+def test_a_run_of_the_seeds_is_fit_with_its_defaults_and_records_wrong_images(few, tmp_path):
+    rows = seeds.train_one({"seed": 3}, tmp_path, epochs=2)
+    utils.set_seed(3)
+    net = runner.Net()
+    history = utils.fit(net, *few, epochs=2, seed=3, verbose=False)
+    for row, epoch in zip(rows, history, strict=True):
+        assert row["test_accuracy"] == f"{100 * epoch['test_accuracy']:.2f}"
+        assert row["train_loss"] == f"{epoch['train_loss']:.5f}"
+    wrong = utils.compute_logits(net, few[1].images).argmax(dim=1) != few[1].labels
+    assert rows[-1]["wrong"] == " ".join(str(i) for i in wrong.nonzero()[:, 0].tolist())
+
+
+def test_the_buildup_changes_one_thing_at_a_time():
+    """SGD in place of Muon comes with its own learning rate: those two change together."""
+    defaults = {name: p.default for name, p in inspect.signature(utils.fit).parameters.items()}
+    names = ("make_optimizers", "lr", "schedule", "augment")
+    recipes = [{name: (defaults | changes)[name] for name in names} for changes in buildup.RECIPES.values()]
+    changes = [{n for n in names if after[n] != before[n]} for before, after in itertools.pairwise(recipes)]
+    assert changes == [{"schedule"}, {"lr"}, {"augment"}, {"make_optimizers", "lr"}]
+
+
+def test_the_buildup_compares_with_the_configuration_before():
+    """Live weights up to augmentation, then the EMA weights. Only the epochs from 10 count. Seeds vary a little."""
+    values = {"constant": (99.0, 99.1), "scheduled": (99.2, 99.3), "higher": (99.3, 99.4), "augmented": (99.4, 99.5)}
+    rows = []
+    for number, (name, (live, ema)) in enumerate((values | {"recipe": (99.0, 99.7)}).items(), start=1):
+        for seed, epoch in itertools.product(range(3), range(1, 16)):
+            vary = (seed - 1) * number / 100
+            row = {"configuration": name, "seed": seed, "epoch": epoch, "live_loss": vary, "test_loss": -vary}
+            live_now, ema_now = (live + vary, ema - vary) if epoch >= 10 else (90, 90)
+            rows.append(row | {"live_accuracy": live_now, "test_accuracy": ema_now})
+    found = buildup.comparisons(pd.DataFrame(rows))
+    assert [name for name, *_ in found] == list(buildup.CONFIGURATIONS)[1:]
+    assert [accuracy.mean for _, accuracy, _ in found] == pytest.approx([0.2, 0.1, 0.1, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("parameters", other_networks.NETWORKS)
+def test_networks_have_the_number_of_parameters_that_their_authors_state(parameters):
+    assert sum(p.numel() for p in other_networks.NETWORKS[parameters].make().parameters()) == parameters

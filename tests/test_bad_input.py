@@ -49,6 +49,7 @@ CASES = {
         fit(make_optimizers=lambda model, lr: torch.optim.SGD(model.parameters(), lr), epochs=2),
         ["make_optimizers returned an object of type SGD", "list of optimizers"],
     ),
+    "scale is 1": (call(utils.random_affines, 1, scale=1), ["scale is 1", "below 1"]),
     "images to read are elsewhere": (call(utils.compute_logits, Net().to("meta"), IMAGES), ["images", "cpu", "meta"]),
     "all is held out": (call(utils.hold_out, GOOD, every=1), ["every is 1", "2 or more"]),
     "history is empty": (call(utils.plot_history, []), ["history is []", "fit"]),

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from training.validation import is_number, require, require_int
+from training.validation import is_number, require
 
 
 def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=None):
@@ -14,7 +14,6 @@ def random_affines(n, degrees=5.0, shift=0.04, scale=0.05, shear=4.0, generator=
     Raises ValueError if a limit is negative, not finite, or would turn the image inside out (a scale of 1, a shear of
     90°).
     """
-    require_int("n", n, low=0)
     for name, limit in {"degrees": degrees, "shift": shift, "scale": scale, "shear": shear}.items():
         require(is_number(limit, 0), name, limit, "a finite number, 0 or more")
     require(scale < 1, "scale", scale, "below 1")

@@ -103,8 +103,6 @@ def shuffled_batches(n, batch_size, generator=None):
 
     The last batch is filled up from the start of that order, so that every batch is full.
     """
-    require_int("n", n)
-    require_int("batch_size", batch_size)
     order = torch.randperm(n, generator=generator, device="cpu")
     steps = math.ceil(n / batch_size)
     return order[torch.arange(steps * batch_size, device="cpu") % n].view(steps, batch_size)

@@ -1,4 +1,4 @@
-"""Remove ink that is not writing: specks, frames, ruled lines, and dark corners of a scan."""
+"""Remove ink that is not writing: specks, punched holes, frames, lines, and dark corners of a scan."""
 
 import numpy as np
 from scipy import ndimage
@@ -24,8 +24,9 @@ def remove_clutter(ink, is_number=False):
     if len(labels) == 0:
         return np.zeros_like(ink), False
     # A speck is small relative to the largest component, so search again whenever that may have changed.
+    kinds = [is_speck, is_hole, is_speck, is_frame, is_speck, is_straight_line, is_speck]
     lines = []
-    for is_clutter in [is_speck, is_frame, is_speck, is_straight_line, is_speck, *[is_in_corner] * is_number]:
+    for is_clutter in [*kinds, is_in_corner] if is_number else kinds:
         clutter = is_clutter(components, labels, is_number)
         if not clutter.all():
             lines += [*labels[clutter]] if is_clutter in {is_frame, is_straight_line} else []
@@ -37,9 +38,8 @@ def remove_clutter(ink, is_number=False):
 
 def median_height(components, labels):
     """Return the height of the component of a typical pixel."""
-    boxes = ndimage.find_objects(components)
-    heights = [boxes[label - 1][0].stop - boxes[label - 1][0].start for label in labels]
-    return np.median(np.repeat(heights, np.bincount(components.ravel())[labels]))
+    starts, stops = extents(components, labels)
+    return np.median(np.repeat((stops - starts)[:, 0], np.bincount(components.ravel())[labels]))
 
 
 def holds_digits(lines, height):
@@ -171,6 +171,23 @@ def is_frame(components, labels, _):
     return frames
 
 
+def is_hole(components, labels, _):
+    """Return which components are punched holes, bool [n]: two or more filled ones of a size in a row along a side."""
+    starts, stops = extents(components, labels)
+    sizes, centres = stops - starts, (starts + stops) / 2
+    areas = ndimage.sum_labels(components > 0, components, index=labels)
+    is_filled = (areas >= 0.6 * sizes.prod(axis=1)) & (sizes.max(axis=1) <= 1.6 * sizes.min(axis=1))
+    holes = np.zeros(len(labels), dtype=bool)
+    for axis, length in enumerate(components.shape):
+        for distance in (centres[:, axis], length - centres[:, axis]):  # from one side, then from the opposite one
+            row = is_filled & (distance < 0.15 * length)
+            if row.any():
+                row &= np.abs(distance - np.median(distance[row])) < sizes.max(axis=1)
+                row &= areas > np.median(areas[row]) / 2 if row.any() else False
+                holes |= row & (row.sum() >= 2)
+    return holes
+
+
 def is_straight_line(components, labels, is_number):
     """Return which components are ruled lines or sides of a printed box, bool [n]. They are
 
@@ -179,9 +196,7 @@ def is_straight_line(components, labels, is_number):
     - across the whole picture if horizontal; or near its border, with a gap to the others: a stroke of a broken 4 or 7
       has none. Beside a number, a vertical one is as long as the picture is high, or else it may be a 1.
     """
-    boxes = ndimage.find_objects(components)
-    starts = np.array([[side.start for side in boxes[label - 1]] for label in labels])
-    stops = np.array([[side.stop for side in boxes[label - 1]] for label in labels])
+    starts, stops = extents(components, labels)
     areas = ndimage.sum_labels(components > 0, components, index=labels)
     lines = np.zeros(len(labels), dtype=bool)
     for axis, length in enumerate(components.shape):
@@ -199,6 +214,13 @@ def is_straight_line(components, labels, is_number):
         else:
             lines |= is_line & (is_beside | (extent > 0.97 * length))
     return lines
+
+
+def extents(components, labels):
+    """Return the first and the last row and column plus 1 of the components: two arrays, int [n, 2]."""
+    boxes = ndimage.find_objects(components)
+    starts = [[side.start for side in boxes[label - 1]] for label in labels]
+    return np.array(starts), np.array([[side.stop for side in boxes[label - 1]] for label in labels])
 
 
 def is_in_corner(components, labels, _):

@@ -37,6 +37,8 @@ CLUTTER = {
     "line above": rectangle(80, 8, 292, 20),
     "ruled line": rectangle(0, 170, 300, 173),
     "margin line": rectangle(30, 0, 33, 200),
+    "holes along the top": discs(*[(x, 6) for x in range(10, 290, 40)]),
+    "two holes along the right side": discs((280, 50), (280, 130)),
     "specks": rectangle(6, 6, 9, 9) + rectangle(285, 185, 288, 188),
 }
 

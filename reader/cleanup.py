@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import ndimage
 
-from reader.image_ops import EIGHT_CONNECTED, border_values, corner_values
+from reader.image_ops import EIGHT_CONNECTED, border_values, corner_values, label_ink, opened
+from reader.lines import erase_grid, erase_ruled_lines
 
-FAINT, CLEAR = 0.35, 0.5  # faint ink counts if it is connected to clear ink
-MAX_FRAMES = 20
+MAX_FRAMES = 20  # to save time, only so many of the largest components are examined
 
 
 def remove_clutter(ink, is_number=False):
@@ -33,13 +33,8 @@ def remove_clutter(ink, is_number=False):
             labels = labels[~clutter]
     writing = np.isin(components, labels)
     kept = ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
-    return kept, is_number and holds_digits(np.isin(components, lines), median_height(components, labels))
-
-
-def median_height(components, labels):
-    """Return the height of the component of a typical pixel."""
     starts, stops = extents(components, labels)
-    return np.median(np.repeat((stops - starts)[:, 0], np.bincount(components.ravel())[labels]))
+    return kept, is_number and holds_digits(np.isin(components, lines), (stops - starts)[:, 0].max())
 
 
 def holds_digits(lines, height):
@@ -50,94 +45,11 @@ def holds_digits(lines, height):
     return any(rows.stop - rows.start > 0.6 * height for rows, _ in ndimage.find_objects(strokes))
 
 
-def opened(mask, length, axis):
-    """Return the pixels of `mask`, bool [H, W], in runs of at least `length`, odd, along an axis."""
-    inside = ndimage.minimum_filter1d(mask.view(np.uint8), length, axis, mode="constant")
-    return ndimage.maximum_filter1d(inside, length, axis, mode="constant").astype(bool)
-
-
-def label_ink(ink, threshold=FAINT):
-    """Return the connected components of `ink` [H, W], int [H, W] from 1, or 0 where there is none.
-
-    Hysteresis thresholding (Canny, 1986): a component is made of ink above `threshold`, and has clear ink in it.
-    """
-    components, n = ndimage.label(ink > threshold, structure=EIGHT_CONNECTED)
-    clear = np.zeros(n + 1, dtype=int)
-    clear[np.unique(components[ink > CLEAR])] = 1
-    clear[0] = 0
-    return (np.cumsum(clear) * clear)[components]
-
-
-# --- Lines that digits may touch -------------------------------------------------------------------------------------
-
-
-def erase_grid(ink, is_number):
-    """Return `ink` [H, W] without the lines of squared paper or of a form; strokes that cross them are closed.
-
-    They are at least two thin parallel lines across the whole picture; of a number, two horizontal ones.
-    """
-    across, n_across, thickness = lines_across(ink > FAINT)
-    down, n_down, other_thickness = lines_across(ink.T > FAINT)
-    if n_across < 2 and (is_number or n_down < 2):
-        return ink
-    erased = ndimage.binary_dilation(across | down.T)
-    rest = np.where(erased, 0, ink)
-    size = 2 * int(max(thickness, other_thickness)) + 5
-    return np.where(erased, ndimage.grey_closing(rest, (size, size)), rest)
-
-
-def lines_across(mask):
-    """Return the pixels of thin, nearly horizontal lines across `mask`, bool [H, W], their number and thickness."""
-    height, width = mask.shape
-    runs, _ = ndimage.label(opened(mask, max(9, width // 6) | 1, 1), EIGHT_CONNECTED)
-    lines, thicknesses = np.zeros_like(mask), []
-    for label, (rows, columns) in enumerate(ndimage.find_objects(runs), start=1):
-        line = runs[rows, columns] == label
-        thickness = line.sum() / line.shape[1]
-        is_thin = thickness <= max(2, 0.025 * max(height, width)) and len(line) < 4 * thickness
-        if is_thin and line.shape[1] > 0.97 * width:
-            lines[rows, columns] |= line
-            thicknesses.append(thickness)
-    return lines, len(thicknesses), max(thicknesses, default=0)
-
-
-def erase_ruled_lines(ink):
-    """Return `ink` [H, W] of a line of digits without horizontal lines across the picture."""
-    height, width = ink.shape
-    if width < 1.5 * height:  # or else it may be the bar of a large seven
-        return ink
-    ink = ink.copy()
-    for _ in range(5):  # up to five lines may be merged into one component
-        components = label_ink(ink)
-        n_erased = 0
-        for label, box in enumerate(ndimage.find_objects(components), start=1):
-            if box[1].stop - box[1].start > 0.9 * width:
-                line = ruled_line(components[box] == label)
-                ink[box][line] = 0
-                n_erased += line.sum()
-        if n_erased == 0:
-            break
-    return ink
-
-
-def ruled_line(component):
-    """Return the pixels of a straight, nearly horizontal line across `component`, bool [h, w]; all False without one.
-
-    Pixels where a stroke crosses the line are not part of it.
-    """
-    runs, _ = ndimage.label(component, structure=[[0, 1, 0]] * 3)  # vertical runs
-    lengths = np.bincount(runs.ravel())
-    thickness = np.median(lengths[1:])
-    thin = component & (lengths[runs] <= 2 * thickness)
-    rows, columns = np.nonzero(thin)
-    inliers = np.ones(len(rows), dtype=bool)
-    for _ in range(10):
-        fitted_rows = np.polyval(np.polyfit(columns[inliers], rows[inliers], 1), columns)
-        residuals = np.abs(rows - fitted_rows)
-        inliers = residuals <= max(1.5 * thickness, np.median(residuals[inliers]))
-    line = np.zeros(component.shape, dtype=bool)
-    line[rows[inliers], columns[inliers]] = True
-    return line if line.any(axis=0).mean() > 0.8 else np.zeros_like(line)
+def extents(components, labels):
+    """Return the first and the last row and column plus 1 of the components: two arrays, int [n, 2]."""
+    boxes = ndimage.find_objects(components)
+    starts = [[side.start for side in boxes[label - 1]] for label in labels]
+    return np.array(starts), np.array([[side.stop for side in boxes[label - 1]] for label in labels])
 
 
 # --- Kinds of clutter: functions of components, int [H, W], and the labels, int [n], of those still kept -------------
@@ -153,10 +65,7 @@ def is_speck(components, labels, is_number):
 
 
 def is_frame(components, labels, _):
-    """Return which components enclose others at least a quarter as wide or as high as themselves, bool [n].
-
-    To save time, only the `MAX_FRAMES` largest are examined.
-    """
+    """Return which components enclose others at least a quarter as wide or as high as themselves, bool [n]."""
     boxes = ndimage.find_objects(components)
     areas = np.array([components[boxes[label - 1]].size for label in labels])
     frames = np.zeros(len(labels), dtype=bool)
@@ -183,7 +92,6 @@ def is_hole(components, labels, _):
             row = is_filled & (distance < 0.15 * length)
             if row.any():
                 row &= np.abs(distance - np.median(distance[row])) < sizes.max(axis=1)
-                row &= areas > np.median(areas[row]) / 2 if row.any() else False
                 holes |= row & (row.sum() >= 2)
     return holes
 
@@ -214,13 +122,6 @@ def is_straight_line(components, labels, is_number):
         else:
             lines |= is_line & (is_beside | (extent > 0.97 * length))
     return lines
-
-
-def extents(components, labels):
-    """Return the first and the last row and column plus 1 of the components: two arrays, int [n, 2]."""
-    boxes = ndimage.find_objects(components)
-    starts = [[side.start for side in boxes[label - 1]] for label in labels]
-    return np.array(starts), np.array([[side.stop for side in boxes[label - 1]] for label in labels])
 
 
 def is_in_corner(components, labels, _):

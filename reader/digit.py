@@ -1,9 +1,4 @@
-"""Read one digit in a picture.
-
-`load_image` turns a file, PIL image, array or tensor into brightness, `extract_ink` removes paper and clutter, and
-`to_mnist_format` makes 28×28 pixels of the ink. The network classifies these, also with the ink rotated a little to
-either side, and sanity_checks.py looks for reasons to doubt the answer.
-"""
+"""Read one digit in a picture."""
 
 from reader.ink import extract_ink
 from reader.load_image import load_image

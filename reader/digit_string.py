@@ -16,8 +16,7 @@ import torch
 from scipy import ndimage
 
 from reader.classify import classify
-from reader.cleanup import CLEAR, FAINT
-from reader.image_ops import shrink
+from reader.image_ops import CLEAR, FAINT, shrink
 from reader.ink import MAX_SIDE, extract, nothing_found
 from reader.load_image import load_image_and_size
 from reader.sanity_checks import classify_rotated, find_warnings
@@ -77,14 +76,14 @@ def read_line(model, brightness, scale, max_side):
     rivals = [reading.score for reading in readings if len(reading.groups) != len(best.groups)]
     if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:
         warnings.append("the number of digits may be wrong: they can be separated in another way")
-    for position, group in enumerate(best.groups, start=1):
+    area = [scale * length for length in area]
+    for position, (box, ink_in_box) in enumerate(best.groups, start=1):
         alone = np.zeros_like(ink)
-        alone[group.box] = group.ink
-        alone = shrink(alone[with_margin(group.box)], MAX_SIDE)
+        alone[box] = ink_in_box
+        alone = shrink(alone[with_margin(box)], MAX_SIDE)
         probabilities = classify_rotated(model, alone)
+        digits.append(Digit(box_in_picture(box, ink.shape, area), probabilities.mean(dim=0)))
         warnings += [f"digit {position}: {warning}" for warning in find_warnings(alone, probabilities)]
-        box = box_in_picture(group.box, ink.shape, [scale * length for length in area])
-        digits.append(Digit(box, probabilities.mean(dim=0)))
     return digits, warnings
 
 
@@ -94,24 +93,11 @@ def text_of(digits):
 
 
 def box_in_picture(box, shape, area):
-    """Return `box`, slices of rows and columns of ink of `shape` that covers `area` of a picture, in that picture.
-
-    `area` is (left, top, width, height); returns (left, top, right, bottom).
-    """
+    """Return `box` of ink of a `shape` as (left, top, right, bottom) of the picture whose `area` the ink covers."""
     (rows, columns), (left, top, width, height) = box, area
     y_scale, x_scale = height / shape[0], width / shape[1]
     start = math.floor(left + columns.start * x_scale), math.floor(top + rows.start * y_scale)
     return *start, math.ceil(left + columns.stop * x_scale), math.ceil(top + rows.stop * y_scale)
-
-
-# --- Ink → groups of segments ----------------------------------------------------------------------------------------
-
-
-class Group(NamedTuple):
-    """Neighbouring segments that are read as one digit."""
-
-    box: tuple  # slices of rows and columns
-    ink: np.ndarray  # in that box, float [h, w]
 
 
 class Reading(NamedTuple):
@@ -119,7 +105,7 @@ class Reading(NamedTuple):
 
     score: float
     rival_score: float  # of the best way with another number of digits
-    groups: list[Group]
+    groups: list[tuple]  # of each digit, its box, slices of rows and columns, and the ink in it, float [h, w]
 
 
 def read_ink(model, ink, threshold):
@@ -138,7 +124,7 @@ def read_ink(model, ink, threshold):
     scores = [score(segments[slice(*span)], line_height, p) for span, p in zip(spans, probabilities, strict=True)]
     is_digit = [size(segments[slice(*span)])[1] >= MIN_HEIGHT * line_height for span in spans]
     total, rival, chosen = best_segmentation(spans, scores, is_digit, segments)
-    return Reading(total, rival, [Group(*cut_out(spans[i])) for i in chosen])
+    return Reading(total, rival, [cut_out(spans[i]) for i in chosen])
 
 
 def enclose(boxes):
@@ -150,9 +136,6 @@ def with_margin(box):
     """Return `box`, slices of rows and columns, with a margin of half its longer side, or up to the picture's edge."""
     margin = max(side.stop - side.start for side in box) // 2
     return tuple(slice(max(0, side.start - margin), side.stop + margin) for side in box)
-
-
-# --- Segments → digits -----------------------------------------------------------------------------------------------
 
 
 def size(segments):

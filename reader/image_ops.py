@@ -2,8 +2,10 @@
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong to the same component
+FAINT, CLEAR = 0.35, 0.5  # faint ink counts if it is connected to clear ink
 
 
 def shrink(image, longest):
@@ -29,6 +31,21 @@ def border_values(image):
 def corner_values(image):
     """Return the values of `image` [H, W] in its four corners, [4]."""
     return image[[0, 0, -1, -1], [0, -1, 0, -1]]
+
+
+def label_ink(ink, threshold=FAINT):
+    """Return the connected components of `ink` [H, W], int [H, W] from 1, or 0 where there is none.
+
+    Hysteresis thresholding (Canny, 1986): a component is made of ink above `threshold`, and has clear ink in it.
+    """
+    mask = ndimage.binary_propagation(ink > CLEAR, EIGHT_CONNECTED, mask=ink > threshold)
+    return ndimage.label(mask, EIGHT_CONNECTED)[0]
+
+
+def opened(mask, length, axis):
+    """Return the pixels of `mask`, bool [H, W], in runs of at least `length`, odd, along an axis."""
+    inside = ndimage.minimum_filter1d(mask.view(np.uint8), length, axis, mode="constant")
+    return ndimage.maximum_filter1d(inside, length, axis, mode="constant").astype(bool)
 
 
 def bounding_box(mask):

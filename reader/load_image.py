@@ -12,16 +12,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 LOADED_SIDE = 960  # pixels: a picture whose longer side has at least twice as many is shrunk as it is loaded
 
-# EXIF orientation → what turns the picture upright; 1 is upright.
-TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# What turns the picture upright, for the EXIF orientations from 2 to 8; 1 is upright.
+TRANSPOSE = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"]
 
 
 def load_image(picture):
@@ -43,9 +35,6 @@ def load_image_and_size(picture):
         expected = "a path, an open binary file, a PIL image, an array or a tensor"
         raise ValueError(f"picture is of type {type(picture).__name__}; it must be {expected}")
     return brightness_of(image), size
-
-
-# --- Files -----------------------------------------------------------------------------------------------------------
 
 
 def decode(file):
@@ -90,12 +79,10 @@ def turn_upright(image, size):
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # damaged EXIF data is no reason to refuse the pixels
         orientation = None
-    if orientation not in TRANSPOSE:
+    if orientation not in range(2, 9):
         return image, size
-    return image.transpose(TRANSPOSE[orientation]), size[::-1] if orientation >= 5 else size
-
-
-# --- Arrays and tensors ----------------------------------------------------------------------------------------------
+    method = Image.Transpose[TRANSPOSE[orientation - 2]]
+    return image.transpose(method), size[::-1] if orientation >= 5 else size
 
 
 def image_of_array(array):
@@ -124,9 +111,6 @@ def image_of_array(array):
     if array.ndim == 3 and array.dtype != np.uint8:  # Pillow has no colours of more than 8 bits
         array = np.rint(255 * (array / white_of(array))).astype(np.uint8)
     return Image.fromarray(array)
-
-
-# --- PIL image → brightness ------------------------------------------------------------------------------------------
 
 
 def brightness_of(image):

@@ -21,7 +21,7 @@ MAX_FEATURES = {
 MIN_STROKE_WIDTH = 1.35
 ROTATION = 8  # degrees
 MAX_CROP_MARGIN = 0.1  # of the picture's side
-MIN_STABILITY = 0.73  # about the 1% quantile of `rotation_stability`, which differs a little from training to training
+MIN_STABILITY = 0.73  # about the 1% quantile of the mean confidence, which differs a little from training to training
 
 
 def classify_rotated(model, ink):

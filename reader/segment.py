@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from reader.cleanup import label_ink
+from reader.image_ops import label_ink
 
 MAX_DIGIT_WIDTH = 1.15  # a wider component may be several touching digits
 CUT_SLACK = 0.2  # how far a cut may move sideways to avoid ink
@@ -55,7 +55,7 @@ def oversegment(ink, threshold):
 
     `segments` is a list of `Segment` from left to right. `labels`, int [H, W], is the position of the nearest segment,
     counted from 1, at each pixel. The line's height is that of the component of a typical pixel, in pixels. Raises
-    ValueError if there are two lines of digits.
+    ValueError if there are two lines of digits, or far too many strokes.
     """
     components = label_components(ink, threshold)
     boxes = [pixels.bounds(i) for i, pixels in enumerate(components)]
@@ -136,7 +136,7 @@ def find_cuts(image, line_height):
         paths.append(paths[-1] + step[np.arange(len(starts)), paths[-1]])
     cuts = []
     for i in np.argsort(costs.min(axis=1), kind="stable"):
-        path = starts[i] + np.array([columns[i] for columns in reversed(paths)])
+        path = starts[i] + np.array([offsets[i] for offsets in reversed(paths)])
         if all(abs(path.mean() - cut.mean()) > MIN_CUT_DISTANCE * line_height for cut in cuts):
             cuts.append(path)
     return cuts

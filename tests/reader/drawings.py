@@ -18,24 +18,21 @@ STROKES = {
 }
 
 
-def ink_by(draw_it, size=(300, 200)):
-    """Return what the function `draw_it` draws in a picture of `size`, (width, height), four times as large."""
+def ink_of_lines(*lines, size=(300, 200), pen=6):
+    """Return the ink of `lines`, lists of (x, y), with round ends, in a picture of `size`, (width, height)."""
     canvas = Image.new("L", [4 * n for n in size])
-    draw_it(ImageDraw.Draw(canvas))
+    draw = ImageDraw.Draw(canvas)
+    for line in lines:
+        points = [(4 * x, 4 * y) for x, y in line]
+        draw.line(points, fill=255, width=4 * pen)
+        for x, y in points:
+            draw.ellipse((x - 2 * pen, y - 2 * pen, x + 2 * pen, y + 2 * pen), fill=255)
     return np.asarray(canvas.resize(size, Image.Resampling.BOX), dtype=float) / 255
 
 
-def ink_of_lines(*lines, size=(300, 200), pen=6):
-    """Return the ink of `lines`, lists of (x, y) in pixels, with round ends."""
-
-    def draw_it(draw):
-        for line in lines:
-            points = [(4 * x, 4 * y) for x, y in line]
-            draw.line(points, fill=255, width=4 * pen)
-            for x, y in points:
-                draw.ellipse((x - 2 * pen, y - 2 * pen, x + 2 * pen, y + 2 * pen), fill=255)
-
-    return ink_by(draw_it, size)
+def ellipse(x, y, width, height):
+    """Return the points of an ellipse around (x, y), a line for `ink_of_lines`."""
+    return [(x + width / 2 * np.cos(t), y + height / 2 * np.sin(t)) for t in np.linspace(0, 2 * np.pi, 80)]
 
 
 def ink_of(digit, square, size=(300, 200), pen=6):
@@ -49,8 +46,8 @@ def ink_of_number(text, width=46, falls=0):
     """Return the ink of the digits in `text`, every `width` pixels and each `falls` pixels lower than the last."""
     size = 100 + width * len(text), 120 + abs(falls) * len(text)
     top = 30 + max(0, -falls) * len(text)
-    squares = [(20 + width * i, top + falls * i, 60) for i in range(len(text))]
-    return np.maximum.reduce([ink_of(int(text[i]), square, size, 5) for i, square in enumerate(squares)])
+    squares = [(digit, (20 + width * i, top + falls * i, 60)) for i, digit in enumerate(text) if digit != " "]
+    return np.maximum.reduce([ink_of(int(digit), square, size, 5) for digit, square in squares])
 
 
 def trim(ink):

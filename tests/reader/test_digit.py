@@ -14,14 +14,13 @@ from reader.mnist_format import to_mnist_format
 from reader.plot import plot_reading
 
 
-@pytest.mark.parametrize("path", samples.paths(), ids=lambda path: path.name)
-def test_the_samples_are_read(net, path):
-    probabilities, warnings = read_digit(net, path)
-    assert probabilities.shape == (10,)
-    assert probabilities.dtype == torch.float32
-    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
-    assert int(probabilities.argmax()) == samples.LABELS[path.name]
-    assert warnings == []
+def test_the_samples_are_read(net):
+    for path in samples.paths():
+        probabilities, warnings = read_digit(net, path)
+        assert probabilities.shape == (10,)
+        assert probabilities.dtype == torch.float32
+        assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert (int(probabilities.argmax()), warnings) == (samples.LABELS[path.name], [])
 
 
 def test_plot_reading_has_one_column_per_picture(net):
@@ -35,60 +34,42 @@ def test_mnist_images_pass_through_almost_unchanged(net, mnist_test):
     assert (utils.compute_logits(net, prepared).argmax(dim=1) == labels).float().mean() > 0.98
 
 
-def layers(*channels):
-    return np.uint8(np.rint(np.stack(np.broadcast_arrays(*channels), axis=-1)))
-
-
 def coloured(ink, colour, paper):
-    return layers(*(ink * dark + (1 - ink) * light for dark, light in zip(colour, paper, strict=True)))
-
-
-def with_shadow_noise_and_specks(ink):
-    generator = np.random.default_rng(1)
-    scene = (1 - 0.7 * ink) * np.linspace(1, 0.4, 100) + generator.normal(0, 0.03, ink.shape)
-    scene[5:7, 5:7] = scene[130:132, 90:92] = 0
-    return np.clip(scene, 0, 1)
+    return np.uint8(np.where(ink[..., None] > 0.5, colour, paper))
 
 
 # Name → function that turns the ink, or the ink of the negative, into what is to be read.
 PICTURES = {
-    "uint8": lambda ink: np.uint8(255 * ink),
     "bool": lambda ink: ink > 0.5,
     "uint16": lambda ink: np.uint16(65535 * ink),
     "uint16 from 0 to 255": lambda ink: np.uint16(255 * ink),
     "uint16 in colour": lambda ink: np.uint16(1023 * np.repeat(ink[..., None], 3, axis=-1)),
-    "float16": lambda ink: ink.astype(np.float16),
-    "one channel": lambda ink: np.uint8(255 * ink)[..., None],
-    "tensor": lambda ink: torch.from_numpy(ink),
+    "channels first": lambda ink: torch.from_numpy(np.stack([ink] * 3)),
     "bfloat16": lambda ink: torch.from_numpy(ink).bfloat16(),
     "batch of one": lambda ink: torch.from_numpy(np.uint8(255 * ink))[None, None],
-    "28×28 pixels": lambda ink: as_image(ink).resize((28, 28), Image.Resampling.LANCZOS),
     "large palette": lambda ink: as_image(ink).resize((1500, 2100)).convert("P"),
     "large CMYK": lambda ink: as_image(ink).resize((1500, 2100)).convert("CMYK"),
     "1 bit": lambda ink: as_image(ink).convert("1"),
-    "32 bits": lambda ink: as_image(ink).convert("I"),
     "12 of 16 bits": lambda ink: Image.fromarray(np.uint16(4095 * ink)),
     "red on green": lambda ink: coloured(ink, (255, 0, 0), (0, 128, 0)),
     "yellow on white": lambda ink: coloured(ink, (255, 255, 0), (255, 255, 255)),
 }
 SCANS = {
-    "white and transparent": lambda ink: layers(255, 255 * ink),
-    "red and transparent": lambda ink: layers(220, 30, 30, 255 * ink),
+    "white and transparent": lambda ink: coloured(ink, (255, 255), (255, 0)),
+    "red and transparent": lambda ink: coloured(ink, (220, 30, 30, 255), (220, 30, 30, 0)),
     "dark corners of a scan": lambda ink: as_image(ink).rotate(4),
-    "shadow, noise and specks": with_shadow_noise_and_specks,
 }
 
 
 @pytest.mark.parametrize("name", PICTURES | SCANS)
 def test_any_picture_is_read(net, five, name):
     assert int(read_digit(net, (PICTURES | SCANS)[name](five))[0].argmax()) == 5
-    if name in PICTURES:
+    if name in PICTURES:  # light on dark
         assert int(read_digit(net, PICTURES[name](1 - five))[0].argmax()) == 5
 
 
 BAD = {
     "None": (None, "picture is of type NoneType"),
-    "one row": (np.zeros(28), r"shape \[28\]"),
     "a batch": (np.zeros((2, 1, 28, 28)), r"shape \[2, 1, 28, 28\]; it must be \[H, W\], .*\[3, H, W\]"),
     "an empty array": (np.zeros((0, 28)), r"shape \[0, 28\]"),
     "int64": (np.eye(28, dtype=np.int64), "dtype int64"),

@@ -3,11 +3,9 @@
 import io
 import os
 import struct
-import warnings
 
 import numpy as np
 import pytest
-import torch
 from drawings import as_image
 from PIL import Image
 
@@ -20,15 +18,11 @@ def encode(image, suffix="png", **options):
     return file.getvalue()
 
 
-def test_a_large_jpeg_is_decoded_at_a_smaller_size(five, monkeypatch):
-    size = 4032, 6048
-    content = encode(as_image(five).resize(size), "jpeg", quality=75)
+def test_a_large_jpeg_is_decoded_at_a_smaller_size_without_a_warning(monkeypatch, recwarn):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000_000)  # Pillow warns above it
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        image, full_size = decode(io.BytesIO(content))
+    image, full_size = decode(io.BytesIO(encode(Image.new("L", (4032, 6048)), "jpeg")))
     assert LOADED_SIDE <= max(image.size) < 2 * LOADED_SIDE
-    assert full_size == size
+    assert (full_size, len(recwarn)) == ((4032, 6048), 0)
 
 
 NOISE = encode(Image.effect_noise((60, 60), 50))
@@ -53,18 +47,16 @@ def test_an_unreadable_file_is_named_with_the_reason(tmp_path, monkeypatch, case
 
 
 ORIENTATION, WIDTH, SHORT, TEXT = 0x0112, 0x0100, 3, 2
-# Name → the tags, (tag, type, count, value as 4 bytes), and whether they say that the picture is to be rotated.
-EXIF = {
-    "turned": ([(ORIENTATION, SHORT, 1, b"\6\0\0\0")], True),
-    "not to be written back": ([(WIDTH, TEXT, 4, b"abc\0"), (ORIENTATION, SHORT, 1, b"\6\0\0\0")], True),
-    "unknown": ([(ORIENTATION, SHORT, 1, b"\x09\0\0\0")], False),
-    "text": ([(ORIENTATION, TEXT, 2, b"6\0\0\0")], False),
-}
+# Tags, (tag, type, count, value as 4 bytes), and whether they say that the picture is to be rotated.
+EXIF = [
+    ([(WIDTH, TEXT, 4, b"abc\0"), (ORIENTATION, SHORT, 1, b"\6\0\0\0")], True),  # Pillow cannot write back the first
+    ([(ORIENTATION, SHORT, 1, b"\x09\0\0\0")], False),
+    ([(ORIENTATION, TEXT, 2, b"6\0\0\0")], False),
+]
 
 
-@pytest.mark.parametrize("case", EXIF)
-def test_a_picture_is_rotated_as_exif_says(five, case):
-    tags, is_turned = EXIF[case]
+@pytest.mark.parametrize(("tags", "is_turned"), EXIF)
+def test_a_picture_is_rotated_as_exif_says(five, tags, is_turned):
     entries = b"".join(struct.pack("<HHI", tag, kind, count) + value for tag, kind, count, value in tags)
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
     upright = as_image(five)
@@ -88,14 +80,6 @@ def test_an_open_file_is_read_from_its_start_and_a_pipe_from_where_it_is(five, t
 
 
 def test_a_path_may_start_with_the_home_folder(five, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # on Windows
+    monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", str(tmp_path))
     as_image(five).save(tmp_path / "five.png")
     assert load_image("~/five.png").shape == (140, 100)
-
-
-@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["array", "tensor"])
-def test_channels_may_come_first_or_last(kind):
-    last = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
-    first = np.ascontiguousarray(np.moveaxis(last, 2, 0))
-    np.testing.assert_array_equal(load_image(kind(first)), load_image(kind(last)))

@@ -1,17 +1,16 @@
-"""`read_digit`: any kind of picture is read, or refused with one clear sentence."""
+"""`read_digit`: any kind of picture is read, refused with one clear sentence, or gets a warning."""
 
 import numpy as np
 import pytest
 import torch
-from drawings import as_image
+from drawings import as_image, ellipse, ink_of, ink_of_lines, ink_of_number, trim
 from PIL import Image
 
 import utils
-from reader import read_digit, samples
+from reader import read_digit, read_number, samples
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.mnist_format import to_mnist_format
-from reader.plot import plot_reading
 
 
 def test_the_samples_are_read(net):
@@ -21,10 +20,6 @@ def test_the_samples_are_read(net):
         assert probabilities.dtype == torch.float32
         assert probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert (int(probabilities.argmax()), warnings) == (samples.LABELS[path.name], [])
-
-
-def test_plot_reading_has_one_column_per_picture(net):
-    assert len(plot_reading(net, samples.paths()[:3]).axes) == 4 * 3
 
 
 def test_mnist_images_pass_through_almost_unchanged(net, mnist_test):
@@ -68,18 +63,18 @@ def test_any_picture_is_read(net, five, name):
         assert int(read_digit(net, PICTURES[name](1 - five))[0].argmax()) == 5
 
 
+FINE_NOISE = np.random.default_rng(0).normal(0, 0.004, (90, 90))
 BAD = {
     "None": (None, "picture is of type NoneType"),
     "a batch": (np.zeros((2, 1, 28, 28)), r"shape \[2, 1, 28, 28\]; it must be \[H, W\], .*\[3, H, W\]"),
-    "an empty array": (np.zeros((0, 28)), r"shape \[0, 28\]"),
     "int64": (np.eye(28, dtype=np.int64), "dtype int64"),
     "floats up to 255": (255.0 * np.eye(28), "floats from 0.0 to 255.0"),
     "NaN": (np.full((28, 28), np.nan), "floats from nan"),
     "a picture with negative values": (Image.new("F", (9, 9), -1), "from -1.0"),
     "no pixels": (Image.new("L", (0, 9)), "0×9 pixels"),
-    "one pixel": (np.zeros((1, 1), dtype=np.uint8), "no strokes stand out"),
     "transparent": (Image.new("RGBA", (90, 90), (0, 0, 0, 0)), "no strokes stand out"),
     "a shadow": (np.linspace(0.4, 0.7, 8100).reshape(90, 90), "no strokes stand out"),
+    "faint strokes in noise": (0.9 - 0.07 * ink_of(5, (5, 40, 90), (90, 90)) + FINE_NOISE, "no strokes stand out"),
     "noise": (np.random.default_rng(0).normal(0.5, 0.05, (90, 90)).clip(0, 1), "no strokes stand out"),
 }
 
@@ -89,3 +84,44 @@ def test_bad_pictures_are_refused(net, case):
     picture, words = BAD[case]
     with pytest.raises(ValueError, match=words):
         read_digit(net, picture)
+
+
+def digits(*squares, pen=9, size=(420, 300)):
+    """Return the ink of some digits; each of `squares` is a digit and its square, (left, top, side)."""
+    return np.maximum.reduce([ink_of(digit, square, size, pen) for digit, square in squares])
+
+
+NOT_ONE_DIGIT = {
+    "two digits": (digits((1, (30, 50, 200)), (9, (200, 50, 200))), "side by side"),
+    "a digit far above a digit": (digits((3, (30, 0, 80)), (6, (120, 240, 200)), size=(420, 560)), "far apart"),
+    "half a digit": (digits((8, (100, 150, 280))), "touches the edge"),
+    "a blob": (digits((8, (100, 40, 200)), pen=60), "thicker"),
+    "a hair": (digits((7, (10, 10, 1500)), pen=3, size=(1500, 1500)), "very thin"),
+    "a chain": (ink_of_lines(*[ellipse(140, 30 + 45 * i, 80, 50) for i in range(4)], pen=9), "more loops"),
+    "a scribble": (ink_of_lines([(30, 40), (270, 30), (40, 90), (260, 170), (90, 180), (210, 20)]), "rotated"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ONE_DIGIT)
+def test_a_warning_names_the_reason(net, case):
+    ink, words = NOT_ONE_DIGIT[case]
+    _, warnings = read_digit(net, 0.9 - 0.7 * ink)
+    assert any(words in warning for warning in warnings), warnings
+
+
+def test_one_digit_has_no_warning(net):
+    for digit in range(10):
+        ink = digits((digit, (100, 40, 200)))
+        assert read_digit(net, 0.9 - 0.7 * ink)[1] == [], digit
+        assert not any("touches the edge" in warning for warning in read_digit(net, 0.9 - 0.7 * trim(ink))[1]), digit
+
+
+def test_warnings_about_mnist_digits_are_rare(net, mnist_test):
+    assert sum(bool(read_digit(net, image)[1]) for image in mnist_test.images[:100]) <= 5
+
+
+def test_warnings_about_a_number_name_the_digit(net):
+    assert read_number(net, 1 - ink_of_number("4072", width=60))[1] == []
+    cut_off = np.pad(trim(ink_of_number("40", width=60)), ((30, 0), (30, 30)))[:-12]
+    _, warnings = read_number(net, 1 - cut_off)
+    assert any(warning.startswith("digit 2: ink touches the edge") for warning in warnings), warnings

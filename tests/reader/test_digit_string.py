@@ -43,18 +43,6 @@ def test_boxes_are_in_pixels_of_the_picture_as_it_is_displayed(net, tmp_path):
     np.testing.assert_allclose(boxes(net, on_desk(paper, 0.25)), offset + boxes(net, paper), atol=3)
 
 
-@pytest.mark.parametrize("paper", ["shadow", "noise", "board"])
-def test_digits_of_mnist_are_read(net, mnist_test, paper):
-    generator, n_right = np.random.default_rng(0), 0
-    for images, labels in zip(mnist_test.images[:40].split(4), mnist_test.labels[:40].split(4), strict=True):
-        ink = ndimage.zoom(np.pad(np.hstack([image[0, :, 2:-2].numpy() / 255 for image in images]), 20), 2, order=1)
-        noise = generator.normal(0, 0.05 if paper == "noise" else 0.01, ink.shape)
-        light = np.linspace(1, 0.5, ink.shape[1]) if paper == "shadow" else 1
-        picture = 0.2 + 0.6 * ink if paper == "board" else (0.9 - 0.6 * ink) * light
-        n_right += read(net, (picture + noise).clip(0, 1)) == "".join(map(str, labels.tolist()))
-    assert n_right >= 8  # of 10
-
-
 def test_touching_digits_are_cut_or_there_is_a_warning(net):
     """At least a third of the pairs are read; without cuts, none. Half of those with a wrong length get a warning."""
     pairs = ["".join(pair) for pair in itertools.product("02358", repeat=2)]
@@ -90,20 +78,17 @@ def with_lines(text, rows=(), columns=(), rise=0):
 RISING = "2835940728359"
 SPECKS = np.s_[10:13, 10:13], np.s_[60:63, 62:65], np.s_[100:103, 30:33], np.s_[15:18, 150:153]
 SLANTED = [[(x + 30, 20), (x, 80)] for x in (20, 40, 60, 80)]
-SMALL = np.pad(ndimage.zoom(trim(ink_of_number("38")), 0.7, order=1), ((90, 30), (0, 30)))[-120:]
 FADE = np.where(np.arange(120) // 12 == 4, 0.45, 1)[:, None]
 
 # Name → the number, and a function that returns the ink.
 NUMBERS = {
     "line that rises": (RISING, lambda: ink_of_number(RISING, falls=-6)),
-    "different sizes": ("7238", lambda: np.hstack([ink_of_number("72"), SMALL])),
     "slanted ones": ("1111", lambda: ink_of_lines(*SLANTED, size=(140, 100))),
     "digits in parts": ("357", lambda: changed("357", 0, np.s_[45:48, 66:112], np.s_[64:67, 112:])),
     "faint strokes": ("2865", lambda: ink_of_number("2865") * FADE),
     "specks": ("4072", lambda: changed("4072", 1, *SPECKS)),
     "fragment of a digit": ("286", lambda: changed("286", 1, np.s_[46:60, 46:51])),  # its digit is no frame
     "minus sign": ("4072", lambda: changed("4072", 1, np.s_[58:63, 4:24])),
-    "full stop": ("4072", lambda: changed("40 72", 1, np.s_[84:90, 132:138])),
     "comma": ("4072", lambda: changed("40 72", 1, np.s_[82:96, 132:137])),
     "frame": ("407", lambda: np.pad(np.pad(np.pad(ink_of_number("407"), 8), 3, constant_values=1), 20)),
     "squared paper": ("5624", lambda: with_lines("5624", range(15, 180, 30), range(15, 344, 30))),

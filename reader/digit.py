@@ -12,7 +12,7 @@ def read_digit(model, picture):
     to 1, with the shape [H, W], [1, H, W], [1, 1, H, W], [3, H, W] or [H, W, 1 to 4]. Size and colours do not matter,
     nor whether the digit is dark on light or light on dark; shadows, noise and a desk around the sheet are removed.
 
-    The probabilities, float32 [10] on the CPU, are the mean over the ink as it is and rotated by ±8°. Whatever the
+    The probabilities, float32 [10] on the CPU, are the mean over the ink, unrotated and rotated by ±8°. Whatever the
     picture shows is read as a digit. The reasons, a list of sentences, say how it differs from MNIST's digits, such as
     several shapes side by side, ink at the edge, very thick or thin strokes, or an answer that changes with the
     rotation. An answer without a warning may still be wrong. Raises ValueError if the input is not a picture or no

@@ -36,14 +36,12 @@ def coloured(ink, colour, paper):
 # Name → function that turns the ink, or the ink of the negative, into what is to be read.
 PICTURES = {
     "bool": lambda ink: ink > 0.5,
-    "uint16": lambda ink: np.uint16(65535 * ink),
     "uint16 from 0 to 255": lambda ink: np.uint16(255 * ink),
     "uint16 in colour": lambda ink: np.uint16(1023 * np.repeat(ink[..., None], 3, axis=-1)),
     "channels first": lambda ink: torch.from_numpy(np.stack([ink] * 3)),
     "bfloat16": lambda ink: torch.from_numpy(ink).bfloat16(),
     "batch of one": lambda ink: torch.from_numpy(np.uint8(255 * ink))[None, None],
     "large palette": lambda ink: as_image(ink).resize((1500, 2100)).convert("P"),
-    "large CMYK": lambda ink: as_image(ink).resize((1500, 2100)).convert("CMYK"),
     "1 bit": lambda ink: as_image(ink).convert("1"),
     "12 of 16 bits": lambda ink: Image.fromarray(np.uint16(4095 * ink)),
     "red on green": lambda ink: coloured(ink, (255, 0, 0), (0, 128, 0)),
@@ -113,7 +111,7 @@ def test_one_digit_has_no_warning(net):
     for digit in range(10):
         ink = digits((digit, (100, 40, 200)))
         assert read_digit(net, 0.9 - 0.7 * ink)[1] == [], digit
-        assert not any("touches the edge" in warning for warning in read_digit(net, 0.9 - 0.7 * trim(ink))[1]), digit
+        assert read_digit(net, 0.9 - 0.7 * trim(ink))[1] == [], digit
 
 
 def test_warnings_about_mnist_digits_are_rare(net, mnist_test):

@@ -72,7 +72,6 @@ CLUTTER = {
     "side of a printed box": rectangle(276, 12, 290, 190),
     "line below": rectangle(10, 176, 290, 186),
     "ruled line": rectangle(0, 170, 300, 173),
-    "margin line": rectangle(30, 0, 33, 200),
     "holes along the top": holes(*[(x, 13) for x in range(17, 297, 40)]),
     "two holes along the right side": holes((287, 57), (287, 137)),
     "specks": rectangle(6, 6, 9, 9) + rectangle(285, 185, 288, 188),

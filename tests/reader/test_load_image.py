@@ -49,7 +49,6 @@ ORIENTATION, WIDTH, SHORT, TEXT = 0x0112, 0x0100, 3, 2
 # Tags, (tag, type, count, value as 4 bytes), and whether they say that the picture is to be rotated.
 EXIF = [
     ([(WIDTH, TEXT, 4, b"abc\0"), (ORIENTATION, SHORT, 1, b"\6\0\0\0")], True),  # Pillow cannot write back the first
-    ([(ORIENTATION, SHORT, 1, b"\x09\0\0\0")], False),
     ([(ORIENTATION, TEXT, 2, b"6\0\0\0")], False),
 ]
 

@@ -49,7 +49,6 @@ REGIONS = {
     "buildup": lazily("buildup.table"),
     "unseen_pictures": lazily("unseen_pictures.table"),
     "real_photos": lazily("reader_study.table", "real_photos", "Otsu's threshold alone"),
-    "real_photos_before": lazily("reader_study.table", "real_photos_before", "Otsu's threshold alone"),
     "photo_robustness": lazily("reader_study.photos_table"),
     "other_digits": lazily("reader_study.table", "other_digits"),
     "digit_strings": lazily("reader_study.table", "digit_strings", "wrong number of digits"),

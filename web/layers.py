@@ -8,6 +8,8 @@ import itertools
 import torch
 from torch import nn
 
+from training.modes import evaluation_mode
+
 COMPUTED = "Conv2d, BatchNorm2d, ReLU, MaxPool2d, AvgPool2d, Dropout and a Flatten at the end"
 
 
@@ -103,17 +105,12 @@ def check_forward(model, stages):
     """
     name, parameter = type(model).__name__, next(model.parameters(), torch.zeros(0))
     images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)).to(parameter)
-    modes = {module: module.training for module in model.modules()}
     try:
-        model.eval()
-        with torch.inference_mode():
+        with evaluation_mode(model), torch.inference_mode():
             found = model(images)
             expected = nn.Sequential(*itertools.chain(*stages.values()))(images)
     except RuntimeError as error:
         raise ValueError(f"{name} cannot be applied to images [N, 1, 28, 28]: {error}") from error
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     if found.shape not in ((4, 10), (4, 10, 1, 1)):
         raise ValueError(f"{name} turns 4 images into {list(found.shape)}; the page needs ten outputs, [4, 10]")
     if found.numel() != expected.numel() or (found - expected.view_as(found)).abs().max() > 1e-3 * found.abs().max():

@@ -50,11 +50,15 @@ RECIPES = {  # what each configuration changes: arguments of `fit`
 }
 
 
+def live_weights(state, test):
+    """Return loss and accuracy of the live weights on the test images."""
+    loss, accuracy = utils.evaluate(state.live_model, test)
+    return {"live_loss": loss, "live_accuracy": accuracy}
+
+
 def train_one(run):
     """Train one configuration from one seed; return its rows."""
-    splits, recipe = runner.load_splits(), RECIPES[run["configuration"]]
-    history = runner.train(splits, run["seed"], **recipe, extra_metrics=runner.evaluate_live_weights(splits[1]))
-    return runner.as_rows(run, history)
+    return runner.train(run, measure=live_weights, **RECIPES[run["configuration"]])
 
 
 def read():
@@ -80,19 +84,14 @@ def comparisons(rows):
 
 
 def table(rows=None):
-    """Return `comparisons` of the committed rows, or of `rows`, as a Markdown table.
-
-    The result is decided by the intervals. The p-values are corrected by Holm's method over all of them.
-    """
-    found, lines = comparisons(read() if rows is None else rows), []
-    p_values = stats.holm([estimate.p for _, *pair in found for estimate in pair])
-    for number, (name, *pair) in enumerate(found):
-        changes = [f"{metric} {own.direction()}" for metric, own in zip(("accuracy", "loss"), pair, strict=True)]
-        changes = [change for change, own in zip(changes, pair, strict=True) if own.excludes_zero]
-        p = [f"{value:.4f}" for value in p_values[2 * number : 2 * number + 2]]
+    """Return `comparisons` of the committed rows, or of `rows`, as a Markdown table."""
+    lines = []
+    for name, *pair in comparisons(read() if rows is None else rows):
+        pairs = zip(("accuracy", "loss"), pair, strict=True)
+        changes = [f"{metric} {estimate.direction}" for metric, estimate in pairs if estimate.direction]
         result = ", ".join(changes) or "no significant difference"
-        lines.append((name, pair[0].format(), p[0], pair[1].format(5), p[1], result))
-    return stats.markdown(("change", "accuracy (interval)", "p", "loss (interval)", "p", "result"), lines)
+        lines.append((name, pair[0].format(), pair[1].format(5), result))
+    return stats.markdown(("change", "accuracy (interval)", "loss (interval)", "result"), lines)
 
 
 def figures():
@@ -119,9 +118,9 @@ def plot(found):
     labels = ("change in accuracy (percentage points)", "change in loss (nats)")
     for axes, label, estimates in zip(panels, labels, list(zip(*found, strict=True))[1:], strict=True):
         for place, estimate in enumerate(estimates):
-            colour, fill = (plots.ORANGE, "full") if estimate.excludes_zero else (plots.BLUE, "none")
+            colour, fill = (plots.ORANGE, "full") if estimate.direction else (plots.BLUE, "none")
             style = {"fmt": "s", "color": colour, "fillstyle": fill, "capsize": 4}
-            axes.errorbar(estimate.mean, place, xerr=estimate.lengths(), **style)
+            axes.errorbar(estimate.mean, place, xerr=estimate.high - estimate.mean, **style)
         axes.axvline(0, color="black", linewidth=1)
         axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
         axes.set_yticks(range(len(names)), names)

@@ -6,7 +6,6 @@ calibration.csv has one row per network: the saved one and, with `--weights FOLD
 there as SEED.pt. Networks whose weights are not given keep their rows.
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,13 @@ from scipy.stats import binomtest, norm
 
 import plots
 import utils
-from experiments import results, runner, stats
+from experiments import results, stats
 from model import WEIGHTS, load_net
 
 EDGES = (0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 SAVED = "saved"
-FORMATS = {"mistakes": ".0f", "expected": ".0f", "count_p": ".3f", "spiegelhalter_z": ".2f", "spiegelhalter_p": ".3f"}
-FORMATS |= {"log_loss": ".4f", "temperature": ".2f", "log_loss_at_best": ".4f"}
+DIGITS = {"mistakes": 0, "expected": 0, "count_p": 3, "spiegelhalter_z": 2, "spiegelhalter_p": 3}
+DIGITS |= {"log_loss": 4, "temperature": 2, "log_loss_at_best": 4}
 
 
 def confidences(logits, labels):
@@ -41,14 +40,11 @@ def bins(logits, labels):
     1927), all four in percent.
     """
     confidence, correct = confidences(logits, labels)
-    rows = []
-    for low, high in itertools.pairwise(EDGES):
-        inside = (confidence > low) & (confidence <= high)
-        if images := inside.sum():
-            test = binomtest(correct[inside].sum(), images)
-            interval = test.proportion_ci(method="wilson")
-            percent = 100 * np.array([low, high, confidence[inside].mean(), test.statistic, *interval])
-            rows.append([*percent, images])
+    images, rows = pd.DataFrame({"confidence": confidence, "correct": correct}), []
+    for edges, inside in images.groupby(pd.cut(confidence, EDGES), observed=True):
+        interval = binomtest(inside["correct"].sum(), len(inside)).proportion_ci(method="wilson")
+        percent = 100 * np.array([edges.left, edges.right, *inside.mean(), *interval])
+        rows.append([*percent, len(inside)])
     return pd.DataFrame(rows, columns=["from", "to", "confidence", "accuracy", "low", "high", "images"])
 
 
@@ -90,9 +86,8 @@ def plot(rows):
     places = range(len(rows))
     figure, axes = plots.new_figure()
     axes.plot(places, rows["confidence"], "o", color=plots.BLUE, label="mean confidence")
-    lengths = [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]]
     style = {"fmt": "s", "color": plots.ORANGE, "capsize": 4, "label": "accuracy, with its 95% interval"}
-    axes.errorbar(places, rows["accuracy"], lengths, **style)
+    axes.errorbar(places, rows["accuracy"], (rows[["low", "high"]].T - rows["accuracy"]).abs(), **style)
     axes.set_xticks(places, [f"{row['from']:g}–{row['to']:g}\n{row['images']:,.0f}" for _, row in rows.iterrows()])
     axes.set(xlabel="confidence (%), and number of images", ylabel="confidence, accuracy (%)")
     axes.legend(loc="lower right")
@@ -106,14 +101,12 @@ def figures():
     """
     rows = results.read("calibration").set_index("network")
     saved, others = rows.loc[SAVED], rows.drop(SAVED)
-    temperature = stats.t_interval(others["temperature"])
-    verdict = "neither overconfident nor underconfident, as far as this shows"
-    if temperature.low > 1 or temperature.high < 1:
-        verdict = "overconfident" if temperature.mean > 1 else "underconfident"
-    return {f"saved_{name}": f"{saved[name]:{digits}}" for name, digits in FORMATS.items()} | {
+    low, high = stats.t_interval(others["temperature"])[1:]
+    verdict = "overconfident" if low > 1 else "underconfident" if high < 1 else "not significantly miscalibrated"
+    return {f"saved_{name}": f"{saved[name]:.{digits}f}" for name, digits in DIGITS.items()} | {
         "networks": f"{len(others)}",
         "verdict": verdict,
-        "temperature": "{:.2f} ({:.2f} to {:.2f})".format(*temperature[:3]),
+        "temperature": f"{others['temperature'].mean():.2f} ({low:.2f} to {high:.2f})",
         "excess": stats.t_interval(others["mistakes"] - others["expected"]).format(1),
         "log_loss": f"{others['log_loss'].mean():.4f}",
         "count_p_significant": f"{(others['count_p'] < 0.05).sum()}",
@@ -125,14 +118,14 @@ def main():
     parser = results.parser("Compare the confidence of networks with their accuracy.")
     parser.add_argument("--weights", type=Path, help="folder with SEED.pt (default: only the saved network)")
     options = parser.parse_args()
-    files = {file.stem: file for file in options.weights.glob("*.pt")} if options.weights else {}
-    (_, test), machine, rows = runner.load_splits(), results.machine_columns(), []
-    for name, file in [*sorted(files.items()), (SAVED, WEIGHTS)]:
+    files = sorted(options.weights.glob("*.pt")) if options.weights else []
+    (_, test), rows = utils.load_mnist(results.ROOT / "data"), []
+    for name, file in [*((file.stem, file) for file in files), (SAVED, WEIGHTS)]:
         logits = utils.compute_logits(load_net(file), test.images)
-        rows.append({"network": name} | tests(logits, test.labels) | machine)
+        rows.append({"network": name} | tests(logits, test.labels) | results.machine_columns())
     path, rows = results.path_for("calibration", options.update), pd.DataFrame(rows)
     if path.exists():
-        old = results.read_csv(path)
+        old = pd.read_csv(path)
         rows = pd.concat([old[~old["network"].isin(rows["network"])], rows])
     rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     print(bins(logits, test.labels).to_string(index=False), rows.to_string(index=False), sep="\n\n")

@@ -9,7 +9,7 @@ each, because a model had found them suspicious (mturk/mnist_mturk.json of githu
 import pandas as pd
 
 import utils
-from experiments import calibration, results, runner
+from experiments import calibration, results
 from model import load_net
 
 
@@ -20,10 +20,14 @@ def mistakes(logits, labels):
     return pd.DataFrame(rows)[~correct].rename_axis("test_index").reset_index()
 
 
+def votes_for_labels():
+    """Return how many of five raters confirmed the label of each rated test image: a Series by index."""
+    return results.read("label_votes").set_index("test_index")["votes_for_label"]
+
+
 def read_votes():
     """Return the index of each test image with a doubtful label → how many of five raters confirmed it, 0 to 2."""
-    votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
-    return votes[votes < 3].to_dict()
+    return votes_for_labels()[lambda votes: votes < 3].to_dict()
 
 
 def counts():
@@ -31,8 +35,7 @@ def counts():
 
     A label is `doubtful` if fewer than three of five raters confirmed it, else `confirmed`.
     """
-    votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
-    wrong = results.read("mistakes")["test_index"]
+    votes, wrong = votes_for_labels(), results.read("mistakes")["test_index"]
     rated = votes[votes.index.isin(wrong)]
     numbers = {"images": len(votes), "mistakes": len(wrong), "rated": len(rated), "unrated": len(wrong) - len(rated)}
     numbers |= {"confirmed": (rated >= 3).sum(), "doubtful": (rated < 3).sum()}
@@ -41,7 +44,7 @@ def counts():
 
 def main():
     options = results.parser("List the saved network's mistakes.").parse_args()
-    _, test = runner.load_splits()
+    _, test = utils.load_mnist(results.ROOT / "data")
     rows = mistakes(utils.compute_logits(load_net(), test.images), test.labels)
     rows.to_csv(results.path_for("mistakes", options.update), index=False, float_format="%.2f", lineterminator="\n")
     print(rows.to_string(index=False))

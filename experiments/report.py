@@ -27,7 +27,8 @@ TEXTS = (
     "web/README.md",
     "MNIST_6k.ipynb",
 )
-MARKER = re.compile(r"<!-- (/?[\w.-]+) -->")
+MARKER = re.compile(r"<!-- /?[\w.]+ -->")
+REGION = re.compile(r"<!-- ([\w.]+) -->((?:(?!<!--).)*)<!-- /\1 -->", re.DOTALL)  # not across another marker
 
 
 def lazily(path, *arguments):
@@ -89,28 +90,25 @@ def region(name):
     """Return the content of the region `name`, or None if there is none of that name."""
     name, _, figure = name.partition(".")
     content = REGIONS[name]() if name in REGIONS else {}
-    if isinstance(content, dict):
-        return content.get(figure)
-    return None if figure else str(content)
+    return content.get(figure) if isinstance(content, dict) else str(content)
 
 
 def fill(text, where):
     """Return `text` with its regions filled. Raises ValueError, naming `where` and the marker, if one is wrong."""
-    parts, end = [], 0
-    while opening := MARKER.search(text, end):
-        close = f"<!-- /{opening[1]} -->"
-        closing = MARKER.search(text, opening.end())
-        if opening[1].startswith("/") or not closing or closing.group() != close:
-            raise ValueError(f"{where}: {opening.group()} is not followed by {close}")
-        alone = text[opening.end()] == "\n"
-        if not alone and not text[: opening.start()].rpartition("\n")[2].strip():
-            raise ValueError(f"{where}: {opening.group()} begins a line, where it is HTML; join it to the line before")
-        content = region(opening[1])
+
+    def filled(match):
+        name, old = match.groups()
+        content, own_line = region(name), old.startswith("\n")
         if content is None:
-            raise ValueError(f"{where}: {opening.group()} is not in REGIONS of experiments/report.py")
-        parts += [text[end : opening.end()], f"\n\n{content}\n\n" if alone else content, close]
-        end = closing.end()
-    return "".join(parts) + text[end:]
+            raise ValueError(f"{where}: {name} is not in REGIONS of experiments/report.py")
+        if not own_line and text[: match.start()].endswith("\n"):
+            raise ValueError(f"{where}: {name} begins a line, where it is HTML; join it to the line before")
+        inner = f"\n\n{content}\n\n" if own_line else content
+        return f"<!-- {name} -->{inner}<!-- /{name} -->"
+
+    if unpaired := MARKER.search(REGION.sub("", text)):
+        raise ValueError(f"{where}: {unpaired.group()} has no partner")
+    return REGION.sub(filled, text)
 
 
 def fill_file(path):

@@ -6,6 +6,7 @@ A study writes to build/NAME.csv; with `--update`, to results/NAME.csv, from whi
 import argparse
 import datetime
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,23 +48,18 @@ def parser(description):
 def processor():
     """Return the processor's name as the system reports it, such as "AMD EPYC"."""
     cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() is only "x86_64" there
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def device_name(device):
-    """Return the device's type and its name, such as "cpu AMD EPYC"."""
-    return f"{device.type} {torch.cuda.get_device_name() if device.type == 'cuda' else processor()}"
+    name = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return name[1] if name else platform.processor() or platform.machine()
 
 
 def machine_columns():
     """Return the columns that say when, with which code and where something was measured: name → text."""
+    kind = utils.pick_device().type
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
         "date": datetime.date.today().isoformat(),
         "commit": commit.stdout.strip(),
-        "device": device_name(utils.pick_device()),
+        "device": f"{kind} {torch.cuda.get_device_name() if kind == 'cuda' else processor()}",
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -15,49 +15,28 @@ from model import Net
 EPOCHS = 15
 
 
-def load_splits():
-    """Return MNIST's training and test images, on the CPU."""
-    return utils.load_mnist(results.ROOT / "data")
+def train(run, make_model=Net, measure=None, **recipe):
+    """Train a new model from `run["seed"]` on MNIST with `utils.fit`, silently and on one thread.
 
-
-def train(splits, seed, make_model=Net, **recipe):
-    """Train a new model from `seed` with `utils.fit`, silently and on one thread; return its history.
-
-    Two runs in parallel, each on one thread, take less time than one after the other on two.
+    Return one row per epoch, a dictionary of text: `run`, what `fit` records, with accuracies in percent, and the
+    machine. `measure(state, test)`, if given, returns more columns for each epoch. Two runs in parallel, each on one
+    thread, take less time than one after the other on two.
     """
     torch.set_num_threads(1)
-    device = utils.pick_device()
-    on_device = [utils.Split(split.images.to(device), split.labels.to(device)) for split in splits]
-    utils.set_seed(seed)
-    return utils.fit(make_model(), *on_device, seed=seed, verbose=False, **recipe)
-
-
-def evaluate_live_weights(split):
-    """Return an `extra_metrics` for `utils.fit` that evaluates the live weights on `split`, too."""
-
-    def extra_metrics(state):
-        on_device = utils.Split(*(part.to(state.train.images.device) for part in split))
-        loss, accuracy = utils.evaluate(state.live_model, on_device)
-        return {"live_loss": loss, "live_accuracy": accuracy}
-
-    return extra_metrics
-
-
-def as_rows(run, history):
-    """Return the rows of `run` as dictionaries of text: one per epoch of `history`, accuracies in percent."""
-
-    def text(name, value):
-        if name.endswith("accuracy"):
-            return f"{100 * value:.{3 if name.startswith('train') else 2}f}"
-        return f"{value:.5f}" if name.endswith("loss") else f"{value:.1f}" if name == "seconds" else str(value)
-
+    splits = utils.load_mnist(results.ROOT / "data", utils.pick_device())
+    if measure:
+        recipe["extra_metrics"] = lambda state: measure(state, splits[1])
+    utils.set_seed(run["seed"])
+    history = utils.fit(make_model(), *splits, seed=run["seed"], verbose=False, **recipe)
     machine = results.machine_columns()
-    return [
-        {name: str(value) for name, value in run.items()}
-        | {name: text(name, value) for name, value in epoch.items()}
-        | machine
-        for epoch in history
-    ]
+    return [{name: as_text(name, value) for name, value in (run | epoch).items()} | machine for epoch in history]
+
+
+def as_text(name, value):
+    """Return the `value` of the column `name` as text; an accuracy, which is a fraction, in percent."""
+    if name.endswith("accuracy"):
+        return f"{100 * value:.{3 if name.startswith('train') else 2}f}"
+    return f"{value:.5f}" if name.endswith("loss") else f"{value:.1f}" if name == "seconds" else str(value)
 
 
 def by_seed(rows, metric):
@@ -77,14 +56,6 @@ def parser(description):
     return options
 
 
-def complete_runs(path, key, epochs):
-    """Return the rows of the complete runs in the CSV file `path`, as text; the columns `key` identify a run."""
-    if not path.exists():
-        return pd.DataFrame(columns=key)
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return rows.groupby(key).filter(lambda run: len(run) == epochs)
-
-
 def run_all(path, runs, train_one, options, epochs=EPOCHS):
     """Call `train_one(run)` for each of `runs` that `path` does not hold yet; return all rows that it then holds.
 
@@ -92,10 +63,12 @@ def run_all(path, runs, train_one, options, epochs=EPOCHS):
     """
     import joblib  # not needed to read results, as the notebook does
 
-    key = list(runs[0])
-    rows = complete_runs(path, key, epochs)
+    key, rows = list(runs[0]), pd.DataFrame(columns=list(runs[0]))
+    if path.exists():
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+        rows = rows.groupby(key).filter(lambda run: len(run) == epochs)
     done = set(rows[key].itertuples(index=False, name=None))
-    runs = [run for run in runs if tuple(str(value) for value in run.values()) not in done]
+    runs = [run for run in runs if tuple(map(str, run.values())) not in done]
     print(f"{path.name}: {len(done)} runs done, {len(runs)} to do", flush=True)
     if options.backend == "ray":
         from ray.util.joblib import register_ray

@@ -17,10 +17,10 @@ NAMES = {"epyc": "AMD EPYC", "xeon": "Intel Xeon", "h100": "NVIDIA H100"}
 
 def train_one(run):
     """Train with one schedule from one seed; return the last epoch as the only row, with the seconds of all epochs."""
-    history = runner.train(runner.load_splits(), run["seed"], epochs=run["epochs"])
-    last = history[-1] | {"seconds": sum(epoch["seconds"] for epoch in history)}
+    rows = runner.train(run, epochs=run["epochs"])
+    last = rows[-1] | {"seconds": f"{sum(float(row['seconds']) for row in rows):.1f}"}
     del last["epoch"]
-    return runner.as_rows(run, [last])
+    return [last]
 
 
 def committed_runs():

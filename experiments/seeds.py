@@ -33,15 +33,13 @@ def train_one(run, folder, epochs=runner.EPOCHS):
 
     The column `wrong` has the indices of the misclassified test images, separated by spaces.
     """
-    train, test = runner.load_splits()
 
-    def wrong(state):
+    def wrong(state, test):
         save_weights(state.ema_model, folder / f"{run['seed']}.pt")
-        logits = utils.compute_logits(state.ema_model, test.images.to(state.train.images.device))
-        indices = (logits.argmax(dim=1).cpu() != test.labels).nonzero()[:, 0]
-        return {"wrong": " ".join(str(i) for i in indices.tolist())}
+        predicted = utils.compute_logits(state.ema_model, test.images).argmax(dim=1)
+        return {"wrong": " ".join(map(str, (predicted != test.labels).nonzero()[:, 0].tolist()))}
 
-    return runner.as_rows(run, runner.train((train, test), run["seed"], epochs=epochs, extra_metrics=wrong))
+    return runner.train(run, measure=wrong, epochs=epochs)
 
 
 # --- Results ---------------------------------------------------------------------------------------------------------
@@ -67,33 +65,37 @@ def machine_runs(machine, name=None):
     return accuracies(machine_rows(machine, name))
 
 
+def chance(true):
+    """Return the 95% interval (Clopper and Pearson) of the probability that one of `true`, bool [N], is true."""
+    return binomtest(true.sum(), len(true)).proportion_ci()
+
+
 def summarize(runs):
-    """Return figures of `accuracies`, two runs or more, as text. Intervals are 95% intervals.
+    """Return figures of `accuracies` as text. Intervals are 95% intervals.
 
-    "Above" means strictly above 99.40%; the interval of its probability is that of Clopper and Pearson. `told_apart` is
-    the difference that two single runs must exceed. `always` refers to epochs 10 to 15.
+    "Above" means strictly above 99.40%. `told_apart` is the difference that two single runs must exceed. `always`
+    refers to epochs 10 to 15.
     """
-
-    def count(name, true):
-        low, high = (100 * end for end in binomtest(true.sum(), len(true)).proportion_ci())
-        return {
-            name: f"{true.sum()} of {len(true)}",
-            f"{name}_interval": f"{stats.fixed(low, 1)}% to {stats.fixed(high, 1)}%",
-            f"{name}_percents": f"{math.floor(low)}% and {math.ceil(high)}%",
-        }
-
-    figures = {"seeds": f"{len(runs)}"}
+    best, lowest = runs.loc[:, :10].max(axis=1), runs.loc[:, 10:].min(axis=1)
+    reached = {
+        "above_10": runs[10] > TARGET,
+        "above_15": runs[15] > TARGET,
+        "within_10": best > TARGET,
+        "within_10_at": best >= TARGET,
+        "always": lowest > TARGET,
+        "always_at": lowest >= TARGET,
+    }
+    figures = {name: f"{true.sum()} of {len(true)}" for name, true in reached.items()} | {"seeds": f"{len(runs)}"}
+    for name in ("above_10", "within_10"):
+        figures[f"{name}_interval"] = "{:.1%} to {:.1%}".format(*chance(reached[name]))
     for epoch in (10, 15):
-        mean = stats.t_interval(runs[epoch])
-        figures |= count(f"above_{epoch}", runs[epoch] > TARGET) | {
-            f"mean_{epoch}": f"{stats.fixed(mean.mean, 3)}%",
-            f"interval_{epoch}": f"{stats.fixed(mean.low, 3)} to {stats.fixed(mean.high, 3)}",
+        figures |= {
+            f"mean_{epoch}": f"{stats.fixed(runs[epoch].mean(), 3)}%",
+            f"estimate_{epoch}": stats.t_interval(runs[epoch]).percent(),
             f"told_apart_{epoch}": f"{1.96 * math.sqrt(2) * runs[epoch].std():.2f}",
             f"worst_{epoch}": f"{runs[epoch].min():.2f}%",
         }
-    best, lowest = runs.loc[:, :10].max(axis=1), runs.loc[:, 10:].min(axis=1)
-    figures |= count("within_10", best > TARGET) | count("within_10_at", best >= TARGET)
-    return figures | count("always", lowest > TARGET) | count("always_at", lowest >= TARGET)
+    return figures
 
 
 @functools.cache
@@ -106,26 +108,23 @@ def machine_summary(machine):
 def headline():
     """Return how often a run is above 99.40%, in plain words."""
     cpu, gpu = machine_summary("epyc"), machine_summary("h100")
+    low, high = (100 * end for end in chance(machine_runs("h100")[10] > TARGET))
     return (
         f"After epoch 10, {cpu['above_10']} runs on a CPU and {gpu['above_10']} on a GPU are above 99.40%; at the best "
         f"of the first ten epochs, {cpu['within_10']} and {gpu['within_10']}. Judging by those on the GPU, a new run "
-        f"is above 99.40% after epoch 10 with a probability between {gpu['above_10_percents']} (95% interval)."
+        "is above 99.40% after epoch 10 with a probability "
+        f"between {math.floor(low)}% and {math.ceil(high)}% (95% interval)."
     )
 
 
 def machines_table():
     """Return the table with one row per machine."""
-    rows = []
-    for machine, (name, *_) in MACHINES.items():
-        figures = machine_summary(machine)
-        row = [name, figures["seeds"]]
-        for epoch in (10, 15):
-            row += [f"{figures[f'mean_{epoch}']} ({figures[f'interval_{epoch}']})"]
-            row += [figures[f"above_{epoch}"], figures[f"worst_{epoch}"]]
-        rows.append(row)
-    ten, fifteen = (f"mean after epoch {epoch} (95% interval)" for epoch in (10, 15))
-    counts = ["above 99.40%", "worst"]
-    return stats.markdown(["machine", "seeds", ten, *counts, fifteen, *counts], rows)
+    keys = ("seeds", *(f"{name}_{epoch}" for epoch in (10, 15) for name in ("estimate", "above", "worst")))
+    rows = [(name, *map(machine_summary(machine).get, keys)) for machine, (name, *_) in MACHINES.items()]
+    columns = ["machine", "seeds"]
+    for epoch in (10, 15):
+        columns += [f"mean after epoch {epoch} (95% interval)", "above 99.40%", "worst"]
+    return stats.markdown(columns, rows)
 
 
 def first_attempt():
@@ -158,14 +157,14 @@ def machine_difference(machine):
 large_style = plt.style.context(["default", {"font.size": 12}])
 
 
-def spread_out(n, centre=0.0, width=0.3):
+def spread_out(n, centre, width=0.5):
     """Return `n` places around `centre`, so that equal values do not hide each other."""
     return centre + width * ((np.arange(n) * 0.618) % 1 - 0.5)
 
 
-def mark_target(axes):
+def mark_target(axes, label=None):
     """Draw the line of 99.4% into `axes`, whose y is an accuracy in percent."""
-    axes.axhline(TARGET, color=plots.ORANGE, linestyle="--", linewidth=1.5, label="99.4%")
+    axes.axhline(TARGET, color=plots.ORANGE, linestyle="--", linewidth=1.5, label=label)
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -180,11 +179,11 @@ def plot(runs):
         curves.plot(own.columns, own.T, color=colour, linewidth=0.7, alpha=0.4)
         curves.lines[0].set_label("one seed")
         curves.plot(own.columns, own.mean(), color="black", linewidth=2.5, label="mean")
-        mark_target(curves)
+        mark_target(curves, label="99.4%")
         curves.set(xlabel="epoch", xticks=own.columns[::2], ylim=(98.5, 99.7), title=f"{device}: {len(own)} seeds")
         curves.set_ylabel("test accuracy (%)")
         for place, epoch in ((number, 10), (number + len(runs), 15)):
-            places = spread_out(len(own), place, 0.5)
+            places = spread_out(len(own), place)
             spread.scatter(places, own[epoch].sort_values(), s=14, color=colour, alpha=0.6, linewidth=0)
             spread.plot([place - 0.35, place + 0.35], [own[epoch].mean()] * 2, color="black", linewidth=2.5)
             ticks[place] = f"{device}\nepoch {epoch}"
@@ -201,16 +200,14 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--epochs", type=int, default=runner.EPOCHS, help="of the whole schedule (default: 15)")
     options = parser.parse_args()
-    if options.seeds < 2:
-        parser.error(f"found --seeds {options.seeds}, expected at least 2: one run has no spread")
-    kind = utils.pick_device().type
-    name = "seeds" if options.epochs == runner.EPOCHS else f"schedule_{options.epochs}"
+    kind, whole = utils.pick_device().type, options.epochs == runner.EPOCHS
+    name = "seeds" if whole else f"schedule_{options.epochs}"
     path = results.path_for(name if kind == "cpu" else f"{name}_{kind}", options.update)
     runs = [{"seed": options.first + number} for number in range(options.seeds)]
     train = functools.partial(train_one, folder=results.BUILD / path.stem, epochs=options.epochs)
     own = accuracies(runner.run_all(path, runs, train, options, options.epochs))
     print(own.describe().to_string())
-    if options.epochs == runner.EPOCHS:
+    if whole:
         print(pd.Series(summarize(own)).to_string())
         committed = {"CPU": machine_runs("epyc"), "GPU": machine_runs("h100")}
         figure = plot(committed if options.update else {kind.upper(): own})

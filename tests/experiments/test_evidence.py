@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import utils
-from experiments import buildup, label_errors, other_networks, results, runner, schedule_length
+from experiments import buildup, label_errors, other_networks, results, schedule_length
 from model import load_net
 
 SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in (results.ROOT / "experiments").glob("*.py")}
@@ -27,7 +27,7 @@ def product(names, seeds):
         *((f"schedule_{n}_cuda", "torch", product(["2.11.0+cu130"], range(40)), n) for n in (4, 5, 6)),
         ("schedule_length", "epochs", {(n, s) for n, k in schedule_length.SCHEDULES.items() for s in range(k)}, 1),
         ("buildup", "configuration", product(buildup.RECIPES, buildup.SEEDS), 15),
-        ("other_networks_cuda", "parameters", product(other_networks.NETWORKS, range(12)), 15),
+        ("other_networks_cuda", "parameters", product(other_networks.SOURCES, range(12)), 15),
     ],
 )
 def test_results_hold_every_run(name, key, runs, epochs):
@@ -49,7 +49,6 @@ def test_mistakes_are_those_of_the_saved_weights(mnist):
 @pytest.mark.parametrize("name", STUDIES)
 def test_help_does_not_run_the_study(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, "--help"])
-    monkeypatch.setattr(runner, "load_splits", None)
     monkeypatch.setattr(utils, "load_mnist", None)
     with pytest.raises(SystemExit) as stop:
         importlib.import_module(f"experiments.{name}").main()

@@ -4,10 +4,7 @@ import types
 
 import pandas as pd
 import pytest
-import torch
-from helpers import make_state
 
-import utils
 from experiments import results, runner
 
 
@@ -48,13 +45,6 @@ def test_an_incomplete_run_is_repeated_and_complete_ones_keep_their_text(tmp_pat
     path.write_text("seed,epoch,value,note\n0,1,1.50,\n0,2,2.00,x\n1,1,11.00,\n")
     run_all(path, 2)
     assert path.read_text() == "seed,epoch,value,note\n0,1,1.50,\n0,2,2.00,x\n1,1,11,\n1,2,12,\n"
-
-
-def test_evaluate_live_weights_ignores_the_ema_weights(small):
-    state = make_state(small[0])
-    with torch.no_grad():
-        state.ema_model.digits[-1].weight.zero_()
-    assert tuple(runner.evaluate_live_weights(small[1])(state).values()) == utils.evaluate(state.live_model, small[1])
 
 
 def test_a_study_writes_to_build_unless_it_is_told_to_update():

@@ -22,7 +22,7 @@ def frame(*runs):
 def test_summarize_counts_strictly_above_the_target():
     figures = seeds.summarize(frame(STEADY, EARLY))
     assert (figures["mean_10"], figures["worst_10"], figures["above_10"]) == ("99.470%", "99.44%", "2 of 2")
-    assert figures["interval_15"] == "98.915 to 100.185"  # Student's t for one degree of freedom is 12.706
+    assert figures["estimate_15"] == "99.550% (98.915 to 100.000)"  # Student's t for one degree of freedom is 12.706
     assert (figures["always"], figures["always_at"]) == ("1 of 2", "2 of 2")
     figures = seeds.summarize(frame(STEADY, NEVER))
     assert (figures["within_10"], figures["above_15"]) == ("1 of 2", "1 of 2")
@@ -65,6 +65,6 @@ def test_the_buildup_compares_with_the_configuration_before():
     assert [accuracy.mean for _, accuracy, _ in found] == pytest.approx([0.2, 0.1, 0.1, 0.1, 0.2])
 
 
-@pytest.mark.parametrize("parameters", other_networks.NETWORKS)
+@pytest.mark.parametrize("parameters", other_networks.SOURCES)
 def test_networks_have_the_number_of_parameters_that_their_authors_state(parameters):
-    assert sum(p.numel() for p in other_networks.NETWORKS[parameters].make().parameters()) == parameters
+    assert sum(p.numel() for p in other_networks.make(parameters).parameters()) == parameters

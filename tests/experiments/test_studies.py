@@ -5,6 +5,8 @@ import itertools
 
 import pandas as pd
 import pytest
+import torch
+from helpers import make_state
 
 import utils
 from experiments import buildup, other_networks, runner, seeds
@@ -48,6 +50,13 @@ def test_the_buildup_changes_one_thing_at_a_time():
     recipes = [{name: (defaults | changes)[name] for name in names} for changes in buildup.RECIPES.values()]
     changes = [{n for n in names if after[n] != before[n]} for before, after in itertools.pairwise(recipes)]
     assert changes == [{"schedule"}, {"lr"}, {"augment"}, {"make_optimizers", "lr"}]
+
+
+def test_live_weights_are_not_the_ema_weights(small):
+    state = make_state(small[0])
+    with torch.no_grad():
+        state.ema_model.digits[-1].weight.zero_()
+    assert tuple(buildup.live_weights(state, small[1]).values()) == utils.evaluate(state.live_model, small[1])
 
 
 def test_the_buildup_compares_with_the_configuration_before():

@@ -37,7 +37,8 @@ def lazily(path, *arguments):
     return functools.cache(lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments))
 
 
-EPYC, H100 = "cpu AMD EPYC", "cuda NVIDIA H100 80GB HBM3"
+EPYC, XEON = "cpu AMD EPYC", "cpu Intel(R) Xeon(R) Processor"
+H100 = "cuda NVIDIA H100 80GB HBM3"
 
 REGIONS = {
     # Sentences, paragraphs and tables
@@ -54,11 +55,11 @@ REGIONS = {
     "other_digits": lazily("reader_study.table", "other_digits"),
     "digit_strings": lazily("reader_study.table", "digit_strings", "wrong number of digits"),
     "time_to_accuracy": lazily("speed.runs_table"),
-    "time_to_accuracy_ratio": lazily("speed.to_target_ratio", "cpu"),
-    "speed_cpu": lazily("speed.steps_table", "cpu"),
-    "speed_gpu": lazily("speed.steps_table", "cuda"),
-    "speedups_cpu": lazily("speed.speedups_table", "cpu"),
-    "speedups_gpu": lazily("speed.speedups_table", "cuda"),
+    "time_to_accuracy_ratio": lazily("speed.to_target_ratio", XEON),
+    "speed_cpu": lazily("speed.steps_table", "cpu", "steps"),
+    "speed_gpu": lazily("speed.steps_table", "cuda", "steps"),
+    "speedups_cpu": lazily("speed.steps_table", "cpu", "speedups"),
+    "speedups_gpu": lazily("speed.steps_table", "cuda", "speedups"),
     "page": lazily("page_study.timing_table"),
     "page_check": lazily("page_study.check"),
     "page_warnings": lazily("reader_study.table", "page_warnings"),

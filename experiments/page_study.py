@@ -1,14 +1,12 @@
-"""How fast is the draw-a-digit page, how does it read pen strokes, and how often does it warn? `make exp-page_study`
+"""How fast is the draw-a-digit page, and how does it read pen strokes? `make exp-page_study`
 
-    timing     a forward pass, and a full update after a point of a stroke (page_timing.csv)
-    shapes     100 each of crosses, hearts and scribbles, which should get a warning (page_warnings.csv)
-    strokes    digits in `--strokes FILE` that people wrote with a pen, alone and side by side (page_strokes.csv)
-
-In headless Chromium. It measures timing and shapes, and strokes if there is a FILE, in 4 minutes. FILE is a JSON list,
-packed by gzip, of {"writer", "label", "strokes"}: a stroke is a list of points [x, y], y downwards, and a writer's
-digits have a median height of 100. The results are those of 1,903 digits by 255 writers from UNIPEN, train_r01_v07,
-category 1a (Guyon, Schomaker, Plamondon, Liberman and Janet, "UNIPEN project of on-line data exchange and recognizer
-benchmarks", 1994; doi:10.5281/zenodo.1195803, CC BY 4.0). Numbers are composed of two to four digits of one writer.
+It measures in headless Chromium: a forward pass, and a full update after a point of a stroke (page_timing.csv); with
+`--strokes FILE`, instead, how many digits that people wrote with a pen are read correctly, alone and side by side
+(page_strokes.csv), in 4 minutes. FILE is a JSON list, packed by gzip, of {"writer", "label", "strokes"}: a stroke is a
+list of points [x, y], y downwards, and a writer's digits have a median height of 100. The results are those of 1,903
+digits by 255 writers from UNIPEN, train_r01_v07, category 1a (Guyon, Schomaker, Plamondon, Liberman and Janet, "UNIPEN
+project of on-line data exchange and recognizer benchmarks", 1994; doi:10.5281/zenodo.1195803, CC BY 4.0). Numbers are
+composed of two to four digits of one writer.
 """
 
 import gzip
@@ -18,12 +16,10 @@ import random
 import statistics
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from experiments import results, stats
 from experiments.reader_study import count
-from experiments.synthetic_photos import smooth
 from web.browser import open_chrome
 from web.build import PAGE
 from web.check import read_check
@@ -49,37 +45,6 @@ READ = """
       return [digits.map(({ answer }) => answer).join(""), warned];
     });
 """
-
-# --- Drawings --------------------------------------------------------------------------------------------------------
-
-
-def tremble(strokes, generator):
-    """Return `strokes` with random size, slant, rotation and tremor."""
-    a, b, c, d = generator.normal([1, 0, 0, 1], 0.1)
-    size = generator.uniform(0.4, 0.9)
-    moved = [(np.asarray(stroke) - 140) @ [[a, b], [c, d]] * size + 140 for stroke in strokes]
-    return [(points + np.cumsum(generator.normal(0, 0.5, points.shape), axis=0)).tolist() for points in moved]
-
-
-def cross(generator):
-    """Return an × or a +."""
-    shape = [[(50, 50), (230, 230)], [(230, 50), (50, 230)]]
-    if generator.random() < 0.5:
-        shape = [[(140, 40), (140, 240)], [(40, 140), (240, 140)]]
-    return tremble([np.linspace(*line, 20) for line in shape], generator)
-
-
-def heart(generator):
-    """Return a heart, drawn in one stroke from its notch."""
-    width, notch = generator.uniform(80, 100), generator.uniform(25, 50)
-    half = np.array([(0, 0), (30, -notch), (width, 10 - notch), (width, 30), (50, 90), (0, 140)])
-    right, left = (smooth((half * (sign, 1) + [140, 100]).tolist()) for sign in (1, -1))
-    return tremble([np.concatenate([right, left[::-1]])], generator)
-
-
-def scribble(generator):
-    """Return a curve through random points."""
-    return tremble([smooth(generator.uniform(40, 240, (int(generator.integers(8, 30)), 2)).tolist())], generator)
 
 
 def box(strokes):
@@ -124,23 +89,16 @@ def read(chrome, drawings):
     return [(label, *reading) for (label, _), reading in zip(drawings, readings, strict=True)]
 
 
-def measure_timing(chrome, options):
+def measure_timing(chrome):
     """Yield the row of page_timing.csv."""
     forward, update = (f"{statistics.median(times):.1f}" for times in chrome.execute_script(TIMING, CALLS))
     browser = f"Chromium {chrome.capabilities['browserVersion'].split('.')[0]}"
     yield {"forward_ms": forward, "update_ms": update, "n": CALLS, "browser": browser, "cores": os.cpu_count()}
 
 
-def measure_shapes(chrome, options):
-    """Yield the rows of page_warnings.csv."""
-    for name, draw in {"crosses": cross, "hearts": heart, "scribbles": scribble}.items():
-        readings = read(chrome, [("none", draw(np.random.default_rng(seed))) for seed in range(100)])
-        yield {"drawings": name, "n": len(readings), "with a warning": sum(warned for *_, warned in readings)}
-
-
-def measure_strokes(chrome, options):
-    """Yield the rows of page_strokes.csv."""
-    digits, writers, rng = json.loads(gzip.decompress(options.strokes.read_bytes())), {}, random.Random(0)
+def measure_strokes(chrome, file):
+    """Yield the rows of page_strokes.csv for the pen strokes in `file`."""
+    digits, writers, rng = json.loads(gzip.decompress(file.read_bytes())), {}, random.Random(0)
     for digit in digits:
         writers.setdefault(digit["writer"], []).append(digit)
     drawings = {"digits": [(digit["label"], fit_to_pad(digit["strokes"])) for digit in digits]}
@@ -149,16 +107,9 @@ def measure_strokes(chrome, options):
             drawings.setdefault(f"numbers, gap {gap:.2f}", []).append(compose(own, gap, rng))
     for name, own in drawings.items():
         readings = read(chrome, own)
-        yield (
-            {"drawings": name} | count(readings) | {"split": sum(len(text) > len(label) for label, text, _ in readings)}
-        )
+        split = sum(len(text) > len(label) for label, text, _ in readings)
+        yield {"drawings": name} | count(readings) | {"split": split}
 
-
-PARTS = {  # part → its file, what measures it
-    "timing": ("page_timing", measure_timing),
-    "shapes": ("page_warnings", measure_shapes),
-    "strokes": ("page_strokes", measure_strokes),
-}
 
 # --- Results ---------------------------------------------------------------------------------------------------------
 
@@ -180,18 +131,16 @@ def check():
 
 def main():
     parser = results.parser("Measure the draw-a-digit page in headless Chromium.")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="(default: timing shapes, and strokes if given)")
-    parser.add_argument("--strokes", type=Path, metavar="FILE", help="real pen strokes")
+    parser.add_argument("--strokes", type=Path, metavar="FILE", help="read these pen strokes, and time nothing")
     options = parser.parse_args()
     with open_chrome() as chrome:
         chrome.set_script_timeout(600)  # of forty drawings, on a busy machine
         chrome.get(PAGE.as_uri())
-        for part in options.parts or ["timing", "shapes"] + ["strokes"] * bool(options.strokes):
-            name, measure = PARTS[part]
-            found = pd.DataFrame(measure(chrome, options))
-            print(found.to_string())
-            found = found.assign(**results.machine_columns())
-            found.to_csv(results.path_for(name, options.update), index=False, lineterminator="\n")
+        rows = measure_strokes(chrome, options.strokes) if options.strokes else measure_timing(chrome)
+        found = pd.DataFrame(rows)
+    print(found.to_string())
+    path = results.path_for("page_strokes" if options.strokes else "page_timing", options.update)
+    found.assign(**results.machine_columns()).to_csv(path, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -2,16 +2,15 @@
 
     photos     photographs of one digit by synthetic_photos.py, twenty for each condition that is made harder
     ordinary   digits from MNIST, from scikit-learn (Alpaydin and Kaynak, 1998) and printed ones
-    numbers    numbers of 1 to 8 digits, composed of MNIST's test images
-    real       pictures in `--real FOLDER`, which has pictures/ and labels.csv with the columns file, task (digit or
-               number), kind and label. Those of real_photos.csv are from public repositories, not part of this one
     limits     quantiles of the shape features of MNIST's training images, the limits in reader/sanity_checks.py
 
-Without `--parts`, it measures the first three, and real ones if there is a FOLDER, in 6 minutes. Real digits are also
-read the way that many tutorials do it: grey, Otsu's threshold, bounding box, centre. The constants in
-reader/digit_string.py and reader/segment.py were tuned on numbers composed of training images (`--training`).
+Without `--parts`, it measures the first two, in 5 minutes. With `--real FOLDER`, it reads the pictures there instead.
+They are in pictures/, and labels.csv has the columns file, task (digit or number), kind and label. Real digits are also
+read the way that many tutorials do it: grey, Otsu's threshold, bounding box, centre. The pictures of real_photos.csv
+are from public repositories, and not part of this one.
 """
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import utils
 from experiments import results, stats
-from experiments.synthetic_photos import BACKGROUNDS, SPACINGS, make_numbers, photograph_digit
+from experiments.synthetic_photos import photograph_digit
 from model import load_net
 from reader import read_digit, read_number, samples, text_of
 from reader.image_ops import otsu_threshold
@@ -42,8 +41,8 @@ CONDITIONS = {  # condition: level → what differs from the usual picture
     "ink: yellow marker": {"ink": (0.95, 0.90, 0.25), "pen": 3},
     "paper: ruled": {"lines": (0.72, 0.80, 0.90)},
     "paper: dark squares": {"lines": (0.45, 0.55, 0.72), "squares": True},
-    "paper: brown": {"paper": "brown"},
-    "paper: blackboard, chalk": {"paper": "blackboard", "ink": (0.88, 0.88, 0.85), "pen": 1.5},
+    "paper: brown": {"paper": (0.66, 0.51, 0.36)},
+    "paper: blackboard, chalk": {"paper": (0.13, 0.22, 0.18), "ink": (0.88, 0.88, 0.85), "pen": 1.5},
     "light: −60%": {"falloff": 0.6},
     "shadow: soft edge, 60%": {"shadow": (0.6, 60)},
     "shadow: hard edge, 60%": {"shadow": (0.6, 2)},
@@ -114,7 +113,7 @@ def count(readings):
 # --- Measure: each function yields the rows of one file --------------------------------------------------------------
 
 
-def measure_photos(net, options):
+def measure_photos(net):
     for condition, changes in CONDITIONS.items():
         readings = []
         for digit, seed in itertools.product(range(10), range(2)):
@@ -123,7 +122,7 @@ def measure_photos(net, options):
         yield {"pictures": condition} | count(readings)
 
 
-def measure_ordinary(net, options):
+def measure_ordinary(net):
     _, test = utils.load_mnist(results.ROOT / "data")
     for name, pairs in {
         "MNIST's test images, every fifth": zip(test.images[::5], test.labels[::5].tolist(), strict=True),
@@ -136,30 +135,16 @@ def measure_ordinary(net, options):
         yield {"pictures": name} | count([(label, *read(net, picture)) for picture, label in pairs])
 
 
-def measure_numbers(net, options):
-    split = utils.load_mnist(results.ROOT / "data")[0 if options.training else 1]
-    readings = [
-        (f"{length} digit{'s' * (length > 1)}", spacing, background, label, *read(net, picture, is_number=True))
-        for length, spacing, background in itertools.product(range(1, 9), SPACINGS, BACKGROUNDS)
-        for label, picture in make_numbers(split, length, spacing, background, n=10)
-    ]
-    for group in range(3):  # by length, by spacing, by background
-        for name in dict.fromkeys(reading[group] for reading in readings):
-            own = [reading[3:] for reading in readings if reading[group] == name]
-            wrong_length = sum(len(label) != len(text) for label, text, _ in own)
-            yield {"pictures": name} | count(own) | {"wrong number of digits": wrong_length}
-
-
-def measure_real(net, options):
-    pictures = pd.read_csv(options.real / "labels.csv", dtype=str)
+def measure_real(net, folder):
+    pictures = pd.read_csv(folder / "labels.csv", dtype=str)
     for (task, kind), own in pictures.groupby(["task", "kind"]):
-        pairs = [(label, options.real / "pictures" / file) for label, file in own[["label", "file"]].to_numpy()]
+        pairs = [(label, folder / "pictures" / file) for label, file in own[["label", "file"]].to_numpy()]
         simple = sum(read_simply(net, path) == label for label, path in pairs) if task == "digit" else None
         counts = count([(label, *read(net, path, task == "number")) for label, path in pairs])
         yield {"pictures": f"{task}: {kind}"} | counts | {"Otsu's threshold alone": simple}
 
 
-def measure_limits(net, options):
+def measure_limits(net):
     train, _ = utils.load_mnist(results.ROOT / "data")
     inks = train.images[:, 0].numpy() / np.float32(255)
     features = pd.DataFrame([shape_features(ink) for ink in inks])
@@ -171,27 +156,22 @@ def measure_limits(net, options):
 PARTS = {  # part → its file, what measures it
     "photos": ("photo_robustness", measure_photos),
     "ordinary": ("other_digits", measure_ordinary),
-    "numbers": ("digit_strings", measure_numbers),
-    "real": ("real_photos", measure_real),
     "limits": ("shape_limits", measure_limits),
 }
 
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
-def table(name, *more):
-    """Return the first column of results/`name`.csv, its `COUNTS` and the columns `more` as a Markdown table."""
-    return as_table(results.read(name), *more)
+def table(found, *more):
+    """Return a Markdown table of the first column of `found`, its `COUNTS` and the columns `more`.
 
-
-def as_table(found, *more):
-    columns = [found.columns[0], *(name for name in COUNTS if name in found), *more]
+    `found` is a DataFrame, or the name of a file in results/.
+    """
+    found = results.read(found) if isinstance(found, str) else found
+    columns = [found.columns[0], *COUNTS, *more]
     cells = found[columns].map(lambda cell: cell if isinstance(cell, str) else "–" if pd.isna(cell) else f"{cell:,.0f}")
-    if "right" in found:
-        shares = zip(cells["right"], found["right"], found["n"], strict=True)
-        cells["right"] = [
-            f"{cell} ({right / n:.1%})" if n >= 100 and cell != "–" else cell for cell, right, n in shares
-        ]
+    is_share = (found["n"] >= 100) & found["right"].notna()
+    cells.loc[is_share, "right"] += [f" ({share:.1%})" for share in (found["right"] / found["n"])[is_share]]
     return stats.markdown(columns, cells.to_numpy())
 
 
@@ -201,20 +181,19 @@ def photos_table():
     no_digit, poor = found["pictures"].isin(NO_DIGIT), found["right"] < 0.95 * found["n"]
     others = found[~poor]
     sums = others[COUNTS].sum().to_frame().T.assign(pictures=f"{len(others)} other conditions")
-    return as_table(pd.concat([found[poor & ~no_digit], sums, found[no_digit].assign(right=None)]))
+    return table(pd.concat([found[poor & ~no_digit], sums, found[no_digit].assign(right=None)], ignore_index=True))
 
 
 def main():
     parser = results.parser("Read pictures of digits and count the answers that are right.")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="(default: photos ordinary numbers, real if given)")
-    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real pictures, with their labels.csv")
-    parser.add_argument("--training", action="store_true", help="compose numbers of training images, for tuning")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["photos", "ordinary"])
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="read these pictures, with their labels.csv")
     options = parser.parse_args()
     torch.set_num_threads(1)
     net, machine = load_net(), results.machine_columns()
-    for part in options.parts or ["photos", "ordinary", "numbers"] + ["real"] * bool(options.real):
-        name, measure = PARTS[part]
-        found = pd.DataFrame(measure(net, options))
+    real = ("real_photos", functools.partial(measure_real, folder=options.real))
+    for name, measure in [real] if options.real else [PARTS[part] for part in options.parts]:
+        found = pd.DataFrame(measure(net))
         print(found.to_string())
         found.assign(**machine).to_csv(results.path_for(name, options.update), index=False, lineterminator="\n")
 

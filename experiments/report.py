@@ -53,7 +53,6 @@ REGIONS = {
     "real_photos": lazily("reader_study.table", "real_photos", "Otsu's threshold alone"),
     "photo_robustness": lazily("reader_study.photos_table"),
     "other_digits": lazily("reader_study.table", "other_digits"),
-    "digit_strings": lazily("reader_study.table", "digit_strings", "wrong number of digits"),
     "time_to_accuracy": lazily("speed.runs_table"),
     "time_to_accuracy_ratio": lazily("speed.to_target_ratio", XEON),
     "speed_cpu": lazily("speed.steps_table", "cpu", "steps"),
@@ -62,7 +61,6 @@ REGIONS = {
     "speedups_gpu": lazily("speed.steps_table", "cuda", "speedups"),
     "page": lazily("page_study.timing_table"),
     "page_check": lazily("page_study.check"),
-    "page_warnings": lazily("reader_study.table", "page_warnings"),
     "page_strokes": lazily("reader_study.table", "page_strokes", "split"),
     # Single figures, by a second name: epyc.mean_10
     "epyc": lazily("seeds.machine_summary", "epyc"),

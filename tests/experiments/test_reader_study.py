@@ -1,7 +1,5 @@
 """reader_study.py and synthetic_photos.py: what is counted, and the pictures."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,7 +22,7 @@ def test_real_pictures_are_counted_by_task_and_kind(tmp_path):
     lines = ["file,task,kind,label", "three.png,digit,photo,3", "three.png,digit,photo,4"]
     lines += ["blank.png,digit,photo,5", "three.png,number,photo,3"]
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    digit, number = reader_study.measure_real(load_net(), SimpleNamespace(real=tmp_path))
+    digit, number = reader_study.measure_real(load_net(), tmp_path)
     assert [digit[name] for name in reader_study.COUNTS] == [3, 1, 1, 0, 1]
     assert digit["Otsu's threshold alone"] == 1
     assert (number["pictures"], number["right"]) == ("number: photo", 1)

@@ -77,9 +77,6 @@ def tests(logits, labels):
     }
 
 
-# --- Results ---------------------------------------------------------------------------------------------------------
-
-
 @plots.default_style
 def plot(rows):
     """Return the reliability diagram of `bins`."""

@@ -68,9 +68,6 @@ def train_one(run):
     return runner.train(run, make_model=functools.partial(make, run["parameters"]))
 
 
-# --- Results ---------------------------------------------------------------------------------------------------------
-
-
 def accuracies(rows):
     """Return test accuracies in percent: one row per number of parameters and seed, one column per epoch."""
     return rows.pivot(index=["parameters", "seed"], columns="epoch", values="test_accuracy").sort_index()
@@ -79,7 +76,7 @@ def accuracies(rows):
 def committed_runs():
     """Return `accuracies` on the GPU, with those of our network on the same GPU."""
     ours = seeds.machine_rows("h100").assign(parameters=OURS)
-    return accuracies(pd.concat([seeds.machine_rows("h100", "other_networks_cuda"), ours]))
+    return accuracies(pd.concat([results.read("other_networks_cuda"), ours]))
 
 
 def differences(epoch):
@@ -128,20 +125,20 @@ def plot(runs):
     figure, panels = plots.new_figure(len(EPOCHS), 1, width=5.6, height=8.2, sharey=True)
     for epoch, axes in zip(EPOCHS, panels, strict=True):
         for place, (parameters, own) in enumerate(runs[epoch].groupby("parameters")):
-            dots, colour = seeds.spread_out(len(own), place), plots.ORANGE if parameters == OURS else plots.BLUE
-            axes.scatter(dots, own.sort_values(), s=14, color=colour, alpha=0.45, linewidth=0)
+            seeds.draw_dots(axes, place, own, plots.ORANGE if parameters == OURS else plots.BLUE)
         means = [stats.t_interval(own) for _, own in runs[epoch].groupby("parameters")]
         lengths = [estimate.high - estimate.mean for estimate in means]
         style = {"fmt": "_", "color": "black", "markersize": 14, "capsize": 4, "label": "mean, 95% interval"}
         axes.errorbar(range(len(means)), [estimate.mean for estimate in means], lengths, **style)
         style = {"s": 60, "marker": "D", "facecolor": "none", "edgecolor": "black", "label": "its author's figure"}
         axes.scatter(range(len(AUTHORS)), AUTHORS.values(), **style)
-        seeds.mark_target(axes)
-        axes.set(xlabel="parameters", ylabel="test accuracy (%)", title=f"after epoch {epoch}")
+        axes.set(xlabel="parameters", title=f"after epoch {epoch}")
         axes.set_xticks(range(len(AUTHORS)), [f"{n:,}\n(ours)" if n == OURS else f"{n:,}" for n in AUTHORS])
     for colour, label in ((plots.BLUE, "one seed"), (plots.ORANGE, "one seed, ours")):
         axes.scatter([], [], s=20, color=colour, label=label)
     axes.legend(loc="lower right", fontsize=10)
+    for axes in panels:
+        seeds.mark_target(axes)
     return figure
 
 

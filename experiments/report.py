@@ -19,14 +19,8 @@ import re
 
 from experiments.results import ROOT
 
-TEXTS = (
-    "README.md",
-    "experiments/README.md",
-    "experiments/HISTORY.md",
-    "reader/README.md",
-    "web/README.md",
-    "MNIST_6k.ipynb",
-)
+TEXTS = ["README.md", "MNIST_6k.ipynb", "experiments/README.md", "experiments/HISTORY.md"]
+TEXTS += ["reader/README.md", "web/README.md"]
 MARKER = re.compile(r"<!-- /?[\w.]+ -->")
 REGION = re.compile(r"<!-- ([\w.]+) -->((?:(?!<!--).)*)<!-- /\1 -->", re.DOTALL)  # not across another marker
 
@@ -37,8 +31,7 @@ def lazily(path, *arguments):
     return functools.cache(lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments))
 
 
-EPYC, XEON = "cpu AMD EPYC", "cpu Intel(R) Xeon(R) Processor"
-H100 = "cuda NVIDIA H100 80GB HBM3"
+XEON = "cpu Intel(R) Xeon(R) Processor"
 
 REGIONS = {
     # Sentences, paragraphs and tables
@@ -79,8 +72,8 @@ REGIONS = {
     "labels": lazily("label_errors.counts"),
     "exercises": lazily("exercises.answers"),
     "unseen": lazily("unseen_pictures.figures"),
-    "epyc_run": lazily("speed.run_seconds", EPYC),
-    "h100_run": lazily("speed.run_seconds", H100),
+    "epyc_run": lazily("speed.run_seconds", "cpu AMD EPYC"),
+    "h100_run": lazily("speed.run_seconds", "cuda NVIDIA H100 80GB HBM3"),
     "cpu_run": lazily("speed.run_seconds", "cpu"),
 }
 

@@ -39,15 +39,6 @@ def as_text(name, value):
     return f"{value:.5f}" if name.endswith("loss") else f"{value:.1f}" if name == "seconds" else str(value)
 
 
-def by_seed(rows, metric):
-    """Return a `metric` of `rows`, such as "test_accuracy", as a Series by seed.
-
-    An accuracy is the mean over epochs 10 to 15, in percent; a loss is that after epoch 15.
-    """
-    first = 10 if metric.endswith("accuracy") else EPOCHS
-    return rows[rows["epoch"] >= first].groupby("seed")[metric].mean()
-
-
 def parser(description):
     """Return a parser with the options of a study that trains."""
     options = results.parser(description)

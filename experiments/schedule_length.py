@@ -25,10 +25,10 @@ def train_one(run):
 
 def committed_runs():
     """Return the test accuracies after the last epoch, in percent: a Series by machine, epochs and seed."""
-    cpu = seeds.machine_rows("epyc", "schedule_length").set_index(["epochs", "seed"])["test_accuracy"]
+    cpu = results.read("schedule_length").set_index(["epochs", "seed"])["test_accuracy"]
     runs = {
         "epyc": {n: cpu[n] for n in SCHEDULES} | {15: seeds.machine_runs("epyc").loc[:9, 15]},
-        "h100": {n: seeds.machine_runs("h100", f"schedule_{n}_cuda")[n] for n in GPU_SCHEDULES},
+        "h100": {n: seeds.accuracies(results.read(f"schedule_{n}_cuda"))[n] for n in GPU_SCHEDULES},
         "xeon": {exercises.EPOCHS: exercises.accuracies(results.read("exercises"))["the recipe"]},
     }
     runs["h100"][15] = seeds.machine_runs("h100")[15]

@@ -42,17 +42,11 @@ def train_one(run, folder, epochs=runner.EPOCHS):
     return runner.train(run, measure=wrong, epochs=epochs)
 
 
-# --- Results ---------------------------------------------------------------------------------------------------------
-
-
-def machine_rows(machine, name=None):
-    """Return the rows of one of `MACHINES` in its result file, or in the file `name`.
-
-    Rows in which `device` names another machine are left out. The oldest rows say only "cpu" or "cuda".
-    """
-    _, default, word = MACHINES[machine]
-    rows = results.read(name or default)
-    return rows[rows["device"].isin(["cpu", "cuda"]) | rows["device"].str.contains(word)]
+def machine_rows(machine):
+    """Return the rows of one of `MACHINES`, without those of other devices. The oldest say only "cpu" or "cuda"."""
+    _, name, device = MACHINES[machine]
+    rows = results.read(name)
+    return rows[rows["device"].str.fullmatch(f"cpu|cuda|.*{device}.*")]
 
 
 def accuracies(rows, column="test_accuracy"):
@@ -60,9 +54,9 @@ def accuracies(rows, column="test_accuracy"):
     return rows.pivot(index="seed", columns="epoch", values=column)
 
 
-def machine_runs(machine, name=None):
+def machine_runs(machine):
     """Return `accuracies` of `machine_rows`."""
-    return accuracies(machine_rows(machine, name))
+    return accuracies(machine_rows(machine))
 
 
 def chance(true):
@@ -144,27 +138,26 @@ def machine_difference(machine):
     `paired` is over the seeds of both and epochs 10 to 15. `all_10` and `all_15` are the differences in mean of all
     seeds after one epoch, not paired.
     """
-    rows, base = machine_rows(machine), machine_rows("epyc")
-    paired = stats.compare(runner.by_seed(rows, "test_accuracy"), runner.by_seed(base, "test_accuracy"))
-    runs, base = accuracies(rows), accuracies(base)
+    runs, base = machine_runs(machine), machine_runs("epyc")
+    paired = stats.compare(runs.loc[:, 10:].mean(axis=1), base.loc[:, 10:].mean(axis=1))
     unpaired = {f"all_{epoch}": stats.compare_means(runs[epoch], base[epoch]).format() for epoch in (10, 15)}
     return {"paired": paired.format()} | unpaired
 
-
-# --- The figure ------------------------------------------------------------------------------------------------------
 
 # For figures 560 pixels wide that are read on a phone, too.
 large_style = plt.style.context(["default", {"font.size": 12}])
 
 
-def spread_out(n, centre, width=0.5):
-    """Return `n` places around `centre`, so that equal values do not hide each other."""
-    return centre + width * ((np.arange(n) * 0.618) % 1 - 0.5)
+def draw_dots(axes, place, values, colour):
+    """Draw one dot for each of `values`, a Series, around `place`, so that equal ones do not hide each other."""
+    places = place + 0.5 * ((np.arange(len(values)) * 0.618) % 1 - 0.5)
+    axes.scatter(places, values.sort_values(), s=14, color=colour, alpha=0.6, linewidth=0)
 
 
-def mark_target(axes, label=None):
-    """Draw the line of 99.4% into `axes`, whose y is an accuracy in percent."""
-    axes.axhline(TARGET, color=plots.ORANGE, linestyle="--", linewidth=1.5, label=label)
+def mark_target(axes):
+    """Label the y axis of `axes` as test accuracy in percent, and draw the line of 99.4%."""
+    axes.axhline(TARGET, color=plots.ORANGE, linestyle="--", linewidth=1.5, label="99.4%")
+    axes.set_ylabel("test accuracy (%)")
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -179,17 +172,15 @@ def plot(runs):
         curves.plot(own.columns, own.T, color=colour, linewidth=0.7, alpha=0.4)
         curves.lines[0].set_label("one seed")
         curves.plot(own.columns, own.mean(), color="black", linewidth=2.5, label="mean")
-        mark_target(curves, label="99.4%")
         curves.set(xlabel="epoch", xticks=own.columns[::2], ylim=(98.5, 99.7), title=f"{device}: {len(own)} seeds")
-        curves.set_ylabel("test accuracy (%)")
         for place, epoch in ((number, 10), (number + len(runs), 15)):
-            places = spread_out(len(own), place)
-            spread.scatter(places, own[epoch].sort_values(), s=14, color=colour, alpha=0.6, linewidth=0)
+            draw_dots(spread, place, own[epoch], colour)
             spread.plot([place - 0.35, place + 0.35], [own[epoch].mean()] * 2, color="black", linewidth=2.5)
             ticks[place] = f"{device}\nepoch {epoch}"
-    mark_target(spread)
-    spread.set(title="after epochs 10 and 15", ylabel="test accuracy (%)")
+    spread.set(title="after epochs 10 and 15")
     spread.set_xticks(list(ticks), list(ticks.values()))
+    for panel in axes:
+        mark_target(panel)
     panels[0].legend(loc="lower right")
     return figure
 

@@ -17,7 +17,6 @@ import utils
 from experiments import results, runner, seeds, stats
 
 RATE = 0.05
-SEEDS = range(10)
 
 # Row of the table: which runs, and which weights they are evaluated with. Each is compared with the one before.
 CONFIGURATIONS = {
@@ -35,14 +34,9 @@ def sgd(model, lr):
     return [torch.optim.SGD(model.parameters(), lr, 0.9, nesterov=True, fused=True)]
 
 
-def constant(steps):
-    """Return a multiplier of 1 for every step, float32 [steps]."""
-    return torch.ones(steps)
-
-
 PLAIN = {"make_optimizers": sgd, "augment": utils.identity_affines}
 RECIPES = {  # what each configuration changes: arguments of `fit`
-    "constant": PLAIN | {"lr": RATE, "schedule": constant},
+    "constant": PLAIN | {"lr": RATE, "schedule": torch.ones},
     "scheduled": PLAIN | {"lr": RATE},
     "higher": PLAIN | {"lr": 3 * RATE},
     "augmented": {"make_optimizers": sgd, "lr": 3 * RATE},
@@ -132,8 +126,8 @@ def plot(found):
 
 
 def main():
-    options = runner.parser("Go from plain SGD to the recipe, one change at a time.").parse_args()
-    runs = [{"configuration": name, "seed": seed} for seed in SEEDS for name in RECIPES]
+    options = runner.parser("Go from plain SGD to the recipe, one change at a time.", seeds=10).parse_args()
+    runs = [{"configuration": name, "seed": seed} for seed in range(options.seeds) for name in RECIPES]
     path = results.path_for("buildup", options.update)
     rows = runner.run_all(path, runs, train_one, options)
     print(table(rows))

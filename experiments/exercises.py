@@ -10,7 +10,7 @@ import utils
 from experiments import results, runner, stats
 from model import Net, block, conv1x1, conv3x3, depthwise3x3
 
-EPOCHS, SEEDS = 6, range(10)
+EPOCHS = 6
 
 
 def half_net():
@@ -70,8 +70,8 @@ def answers():
 
 
 def main():
-    options = runner.parser("Train what the notebook's exercises suggest.").parse_args()
-    runs = [{"variant": variant, "seed": seed} for seed in SEEDS for variant in VARIANTS]
+    options = runner.parser("Train what the notebook's exercises suggest.", seeds=10).parse_args()
+    runs = [{"variant": variant, "seed": seed} for seed in range(options.seeds) for variant in VARIANTS]
     path = results.path_for("exercises", options.update)
     rows = runner.run_all(path, runs, train_one, options, epochs=EPOCHS)
     print(accuracies(rows).groupby("variant").describe())

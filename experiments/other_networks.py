@@ -16,7 +16,6 @@ import utils
 from experiments import results, runner, seeds, stats
 
 OURS = 6456
-SEEDS = 12
 EPOCHS = (10, 15)  # of table and figure
 
 SOURCES = {  # by number of parameters
@@ -143,9 +142,7 @@ def plot(runs):
 
 
 def main():
-    parser = runner.parser("Train five other small networks with our recipe.")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"seeds 0 to N-1 (default: {SEEDS})")
-    options = parser.parse_args()
+    options = runner.parser("Train five other small networks with our recipe.", seeds=12).parse_args()
     runs = [{"parameters": n, "seed": seed} for seed in range(options.seeds) for n in SOURCES]
     path = results.path_for(f"other_networks_{utils.pick_device().type}", options.update)
     rows = runner.run_all(path, runs, train_one, options)

@@ -45,21 +45,17 @@ def parser(description):
     return options
 
 
-def processor():
-    """Return the processor's name as the system reports it, such as "AMD EPYC"."""
-    cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() is only "x86_64" there
-    name = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    return name[1] if name else platform.processor() or platform.machine()
-
-
 def machine_columns():
     """Return the columns that say when, with which code and where something was measured: name → text."""
     kind = utils.pick_device().type
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; platform.processor() is only "x86_64" there
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    processor = found[1] if found else platform.processor() or platform.machine()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
         "date": datetime.date.today().isoformat(),
         "commit": commit.stdout.strip(),
-        "device": f"{kind} {torch.cuda.get_device_name() if kind == 'cuda' else processor()}",
+        "device": f"{kind} {torch.cuda.get_device_name() if kind == 'cuda' else processor}",
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
         "torch": torch.__version__,

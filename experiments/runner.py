@@ -39,9 +39,10 @@ def as_text(name, value):
     return f"{value:.5f}" if name.endswith("loss") else f"{value:.1f}" if name == "seconds" else str(value)
 
 
-def parser(description):
-    """Return a parser with the options of a study that trains."""
+def parser(description, seeds):
+    """Return a parser with the options of a study that trains from that number of seeds, if not told otherwise."""
     options = results.parser(description)
+    options.add_argument("--seeds", type=int, default=seeds, metavar="N", help=f"seeds 0 to N-1 (default: {seeds})")
     options.add_argument("--jobs", type=int, default=-1, help="runs in parallel (default: one per core)")
     options.add_argument("--backend", default="loky", help="joblib's; `ray` for a cluster needs `pip install ray`")
     return options

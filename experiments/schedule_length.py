@@ -57,8 +57,8 @@ def table():
 
 
 def main():
-    options = runner.parser("Train the recipe with schedules of 3 to 30 epochs.").parse_args()
-    runs = [{"epochs": epochs, "seed": seed} for epochs, n in SCHEDULES.items() for seed in range(n)]
+    options = runner.parser("Train the recipe with schedules of 3 to 30 epochs.", seeds=10).parse_args()
+    runs = [{"epochs": n, "seed": seed} for n, most in SCHEDULES.items() for seed in range(min(most, options.seeds))]
     path = results.path_for("schedule_length", options.update)
     rows = runner.run_all(path, runs, train_one, options, epochs=1)
     print(rows.groupby("epochs")["test_accuracy"].describe().to_string())

@@ -121,15 +121,10 @@ def machines_table():
     return stats.markdown(columns, rows)
 
 
-def first_attempt():
-    """Return `summarize` for the runs with the earlier strength of augmentation (see HISTORY.md)."""
-    return summarize(accuracies(results.read("strength_seeds")))
-
-
-def held_out():
-    """Return `summarize` for the recipe trained on 50,000 of the training images, on the other 10,000."""
-    rows = results.read("strength").query("line == 'strength 0.5'")
-    return summarize(accuracies(rows, "validation_accuracy"))
+def earlier_summary(name, column, line=None):
+    """Return `summarize` for a `column` of results/`name`.csv, a file of HISTORY.md, or for one `line` of it."""
+    rows = results.read(name)
+    return summarize(accuracies(rows if line is None else rows[rows["line"] == line], column))
 
 
 def machine_difference(machine):
@@ -186,9 +181,8 @@ def plot(runs):
 
 
 def main():
-    parser = runner.parser("Train the recipe from many seeds.")
-    parser.add_argument("--seeds", type=int, default=40, metavar="N", help="number of seeds (default: 40)")
-    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    parser = runner.parser("Train the recipe from many seeds.", seeds=40)
+    parser.add_argument("--first", type=int, default=0, help="added to each seed (default: 0)")
     parser.add_argument("--epochs", type=int, default=runner.EPOCHS, help="of the whole schedule (default: 15)")
     options = parser.parse_args()
     kind, whole = utils.pick_device().type, options.epochs == runner.EPOCHS

@@ -48,6 +48,6 @@ def test_an_incomplete_run_is_repeated_and_complete_ones_keep_their_text(tmp_pat
 
 
 def test_a_study_writes_to_build_unless_it_is_told_to_update():
-    parser = runner.parser("A study.")
+    parser = results.parser("A study.")
     assert results.path_for("x", parser.parse_args([]).update) == results.ROOT / "build" / "x.csv"
     assert results.path_for("x", parser.parse_args(["--update"]).update) == results.RESULTS / "x.csv"

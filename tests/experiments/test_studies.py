@@ -1,7 +1,8 @@
-"""seeds.py, buildup.py and other_networks.py: what is trained, what is counted, and what is compared with what."""
+"""The studies that train: what is trained, what is counted, and what is compared with what."""
 
 import inspect
 import itertools
+import sys
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ import torch
 from helpers import make_state
 
 import utils
-from experiments import buildup, other_networks, runner, seeds
+from experiments import buildup, exercises, other_networks, results, runner, schedule_length, seeds
 
 # Two runs: one above 99.40% from epoch 6 on, the other exactly at 99.40% in epochs 1 and 14. One never exceeds it.
 STEADY = [99.0] * 5 + [99.41] * 4 + [99.50] * 6
@@ -29,6 +30,23 @@ def test_summarize_counts_strictly_above_the_target():
     figures = seeds.summarize(frame(STEADY, NEVER))
     assert (figures["within_10"], figures["above_15"]) == ("1 of 2", "1 of 2")
     assert figures["above_10_interval"] == "1.3% to 98.7%"  # 1 - √0.975 and √0.975, as Clopper and Pearson have it
+
+
+@pytest.mark.parametrize(
+    ("study", "runs", "epochs"),
+    [(buildup, 5, 15), (exercises, 4, 6), (other_networks, 5, 15), (schedule_length, 7, 1), (seeds, 1, 15)],
+)
+def test_a_study_trains_all_that_its_file_lacks(study, runs, epochs, small, tmp_path, monkeypatch, capsys):
+    """With one batch of training images, and one seed of each."""
+    tiny = [utils.Split(split.images[:128], split.labels[:128]) for split in small]
+    monkeypatch.setattr(utils, "load_mnist", lambda *_: tiny)
+    monkeypatch.setattr(results, "BUILD", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["study", "--seeds", "1", "--jobs", "1"])
+    study.main()
+    (path,) = tmp_path.glob("*.csv")
+    assert len(pd.read_csv(path)) == runs * epochs
+    study.main()
+    assert f"{path.name}: {runs} runs done, 0 to do" in capsys.readouterr().out
 
 
 def test_a_run_of_the_seeds_is_fit_with_its_defaults_and_records_wrong_images(few, tmp_path):

@@ -115,9 +115,9 @@ def main():
     parser = results.parser("Compare the confidence of networks with their accuracy.")
     parser.add_argument("--weights", type=Path, help="folder with SEED.pt (default: only the saved network)")
     options = parser.parse_args()
-    files = sorted(options.weights.glob("*.pt")) if options.weights else []
+    networks = {file.stem: file for file in sorted(options.weights.glob("*.pt"))} if options.weights else {}
     (_, test), rows = utils.load_mnist(results.ROOT / "data"), []
-    for name, file in [*((file.stem, file) for file in files), (SAVED, WEIGHTS)]:
+    for name, file in (networks | {SAVED: WEIGHTS}).items():
         logits = utils.compute_logits(load_net(file), test.images)
         rows.append({"network": name} | tests(logits, test.labels) | results.machine_columns())
     path, rows = results.path_for("calibration", options.update), pd.DataFrame(rows)

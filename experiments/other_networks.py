@@ -5,7 +5,6 @@ device. Dropout is disabled, as in our recipe. One row per epoch goes to other_n
 in percent; other_networks.png shows the GPU's runs and ours on the same GPU.
 """
 
-import functools
 import itertools
 
 import pandas as pd
@@ -64,7 +63,7 @@ def make(parameters):
 
 def train_one(run):
     """Train one network from one seed; return its rows."""
-    return runner.train(run, make_model=functools.partial(make, run["parameters"]))
+    return runner.train(run, make_model=lambda: make(run["parameters"]))
 
 
 def accuracies(rows):

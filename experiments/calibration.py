@@ -105,7 +105,6 @@ def figures():
         "verdict": verdict,
         "temperature": f"{others['temperature'].mean():.2f} ({low:.2f} to {high:.2f})",
         "excess": stats.t_interval(others["mistakes"] - others["expected"]).format(1),
-        "log_loss": f"{others['log_loss'].mean():.4f}",
         "count_p_significant": f"{(others['count_p'] < 0.05).sum()}",
         "spiegelhalter_p_significant": f"{(others['spiegelhalter_p'] < 0.05).sum()}",
     }

@@ -37,8 +37,8 @@ def test_summarize_counts_strictly_above_the_target():
     [(buildup, 5, 15), (exercises, 4, 6), (other_networks, 5, 15), (schedule_length, 7, 1), (seeds, 1, 15)],
 )
 def test_a_study_trains_all_that_its_file_lacks(study, runs, epochs, small, tmp_path, monkeypatch, capsys):
-    """From one seed. Only the first epoch is trained, on one batch, and counts as all of them."""
-    fit, tiny = utils.fit, [utils.Split(split.images[:128], split.labels[:128]) for split in small]
+    """From one seed. Only the first epoch is trained, on three batches, and counts as all of them."""
+    fit, tiny = utils.fit, [utils.Split(split.images[:384], split.labels[:384]) for split in small]
 
     def fit_once(*arguments, epochs=15, **options):
         (row,) = fit(*arguments, epochs=1, **options)

@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-FILE = Path(__file__).with_name("strokes.json")
-STROKES = {int(digit): strokes for digit, strokes in json.loads(FILE.read_text()).items()}
-
+STROKES = json.loads(Path(__file__).with_name("strokes.json").read_text())  # digit, as text → its strokes
 SCALE = 5  # pixels per millimetre
 DESK = (51, 46, 43)
 
@@ -84,7 +82,7 @@ def make_sheet(digit, setting, generator):
         corners = centre + 0.75 * height * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)])
         strokes += [np.linspace(*side, 400) for side in itertools.pairwise(corners)]
     for n in {"a second digit": [1], "a word": [-2, -1, 1, 2]}.get(extra, []):
-        other = draw_strokes(int(generator.integers(10)), generator)
+        other = draw_strokes(generator.integers(10), generator)
         strokes += place(other, height, 0, centre + np.array([n * height, 0]))
     scene = np.ones((size[1], size[0], 3)) * setting["paper"]
     if setting["lines"]:
@@ -112,7 +110,7 @@ def smooth(points, steps=24):
 def draw_strokes(digit, generator):
     """Return the strokes of `digit` with a slant, width and tremor at random, a list of float [n, 2]."""
     matrix = np.array([[generator.uniform(0.8, 1.1), 0], [generator.normal(0, 0.12), 1]])
-    curves = [smooth(stroke) @ matrix for stroke in STROKES[digit]]
+    curves = [smooth(stroke) @ matrix for stroke in STROKES[str(digit)]]
     return [curve + np.cumsum(generator.normal(0, 0.4, curve.shape), axis=0) for curve in curves]
 
 

@@ -24,17 +24,14 @@ def test_jobs_alternate_and_ratios_are_within_a_repetition(monkeypatch):
 
 def test_steps_are_timed_in_a_process_of_their_own():
     for variant in ("ours", "baseline"):
-        assert speed.run_in_process({"variant": variant, "workers": 0, "steps": 2})["step_ms"] > 0
+        assert speed.run_in_process({"variant": variant, "workers": 0, "steps": 1})["step_ms"] > 0
 
 
-def test_a_run_of_ours_is_fit_timed_from_the_start_of_the_interpreter(few, monkeypatch):
+def test_fit_is_timed_from_the_start_of_the_interpreter_and_without_a_speedup(few, monkeypatch):
     monkeypatch.setattr(utils, "TrainState", utils.TrainState)  # put back after the test
     monkeypatch.setattr(speed, "STARTED", time.time() - 100)
     figures = speed.time_training("ours", epochs=2, seed=3)
+    assert figures["process_s"] > 100 > figures["fit_s"] > 0
     assert utils.TrainState.keywords["speedups"] == ALL
     speed.time_training("without malloc", steps=1)
     assert utils.TrainState.keywords["speedups"] == ALL - {"malloc"}
-    utils.set_seed(3)
-    history = utils.fit(speed.Net(), *few, epochs=2, seed=3, verbose=False)
-    assert figures["test_accuracy"] == 100 * history[-1]["test_accuracy"]
-    assert figures["process_s"] > 100 > figures["fit_s"]

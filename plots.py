@@ -42,17 +42,16 @@ def plot_digits(split, columns=12):
     """Draw the first `columns` images of each class of `split`, one row per class."""
     require_split("split", split)
     require_int("columns", columns)
-    figure, axes = new_figure(10, columns, height=7.6, squeeze=False)
+    no_ticks = {"xticks": [], "yticks": []}
+    figure, axes = new_figure(10, columns, height=7.6, squeeze=False, subplot_kw=no_ticks)
     for digit, row in enumerate(axes):
-        for cell in row:
-            cell.set(xticks=[], yticks=[])
         for cell, image in zip(row, split.images[split.labels == digit], strict=False):
             show_image(cell, image)
         row[0].set_ylabel(digit, rotation=0, labelpad=12, va="center")
     for number, cell in enumerate(axes[0], start=1):
         cell.set_title(number, fontsize=10)
     figure.supylabel("label")
-    figure.supxlabel(f"the first {columns} images of each class" if columns > 1 else "the first image of each class")
+    figure.supxlabel(f"the first {columns} images of each class")
     return figure
 
 
@@ -135,9 +134,7 @@ def plot_stages(model, image):
             features = stage(features)
             stages.append((name, features))
     is_like_net = len(stages) > 1 and all(maps.ndim == 4 for _, maps in stages) and features.numel() == 10
-    require(
-        is_like_net, "model", model, "like Net, a chain of stages that return maps [N, C, H, W], the last one logits"
-    )
+    require(is_like_net, "model", model, "like Net, stages that return maps [N, C, H, W], the last one logits")
     figure, axes = new_figure(math.ceil((len(stages) + 1) / 3), 3, width=8.4, height=6.0)
     show_image(axes.flat[0], image, "input: 28×28")
     for cell, (name, maps) in zip(axes.flat[1:], stages[:-1], strict=False):

@@ -1,13 +1,11 @@
 """What several test files share: the data, loaded once, and a browser."""
 
 import os
-import shutil
 
 import pytest
 from helpers import ROOT
 
 import utils
-from training.data import FILES
 from web.browser import MISSING, has_chrome, open_chrome
 
 
@@ -32,16 +30,6 @@ def small(mnist):
     """Ten batches of training images and 500 test images."""
     train, test = mnist
     return utils.Split(train.images[:1280], train.labels[:1280]), utils.Split(test.images[:500], test.labels[:500])
-
-
-@pytest.fixture
-def raw(tmp_path):
-    """A copy of the four archives, in the layout that `load_mnist` reads."""
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    for name in FILES:
-        shutil.copy(ROOT / "data" / "MNIST" / "raw" / f"{name}.gz", folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

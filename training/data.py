@@ -37,17 +37,15 @@ def load_mnist(root="data", device="cpu"):
 
     Reads the four files in `root/MNIST/raw`, packed (.gz) or unpacked, and checks their MD5. Missing files are
     downloaded with torchvision, which keeps them in the same place. A file with wrong content is never replaced, since
-    other data sets, such as Fashion-MNIST, use the same names. Raises OSError that names each unusable file and says
-    what to do.
+    other data sets, such as Fashion-MNIST, use the same names. Raises OSError, saying what to do, if a file cannot be
+    used or downloaded.
     """
     root = Path(root).expanduser()
     raw = root / "MNIST" / "raw"
-    contents, problems = read_files(raw)
-    if any(content is None for content in contents) and not problems:
+    contents = [read_file(raw, name) for name in FILES]
+    if None in contents:
         download_missing(root, raw)
-        contents, problems = read_files(raw)
-    if problems:
-        raise OSError("\n".join(problems))
+        contents = [read_file(raw, name) for name in FILES]
 
     def make_split(images, labels):  # after headers of 16 and 8 bytes
         images, labels = (torch.frombuffer(bytearray(content), dtype=torch.uint8) for content in (images, labels))
@@ -56,24 +54,20 @@ def load_mnist(root="data", device="cpu"):
     return make_split(*contents[:2]), make_split(*contents[2:])
 
 
-def read_files(raw):
-    """Return the unpacked content of MNIST's four files in the folder `raw`, None if missing, and what is wrong."""
-    contents, problems = [], []
-    for name, md5 in FILES.items():
-        path = next((path for path in (raw / f"{name}.gz", raw / name) if path.exists()), None)
-        content = None
-        if path is not None:
-            try:
-                content = path.read_bytes()
-                content = gzip.decompress(content) if path.suffix == ".gz" else content
-                if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-                    raise EOFError("its MD5 is not that of MNIST")
-            except (OSError, EOFError, zlib.error) as error:
-                reason = getattr(error, "strerror", None) or error
-                content = None
-                problems.append(f"{path} cannot be used: {reason}. Move it away and try again to download it.")
-        contents.append(content)
-    return contents, problems
+def read_file(raw, name):
+    """Return the unpacked content of the file `name` of MNIST in the folder `raw`, or None if it is missing."""
+    path = next((path for path in (raw / f"{name}.gz", raw / name) if path.exists()), None)
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != FILES[name]:
+            raise ValueError("its MD5 is not that of MNIST")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{path} cannot be used: {reason}. Move {raw} away and try again to download MNIST.") from error
+    return content
 
 
 def download_missing(root, raw):
@@ -83,9 +77,8 @@ def download_missing(root, raw):
     try:
         MNIST(root, download=True)
     except (OSError, RuntimeError) as error:
-        wanted = ", ".join(f"{name}.gz" for name in FILES)
-        way_out = f"Connect to the network and try again, or put {wanted} into {raw}."
-        raise OSError(f"MNIST is not complete in {raw} and cannot be downloaded: {error}. {way_out}") from error
+        way_out = f"Connect to the network and try again, or put {', '.join(FILES)} into {raw}"
+        raise OSError(f"MNIST is not complete and cannot be downloaded: {error}. {way_out}.") from error
 
 
 def hold_out(split, every=6, seed=0):

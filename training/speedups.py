@@ -13,7 +13,7 @@ from torch import nn
 
 ON_CPU = {"malloc", "channels_last", "batchnorm_channels_first"}
 ON_CUDA = {"cuda_graph", "conv1x1_as_bmm", "batchnorm_channels_last"}
-ALL = frozenset(ON_CPU | ON_CUDA)
+ALL = ON_CPU | ON_CUDA
 
 WARM_UP = 3  # uncaptured steps before the capture
 MIN_VALUES_PER_CHANNEL = 1 << 15  # in a batch: BatchNorm layers with fewer stay as they are on a GPU
@@ -29,10 +29,8 @@ def tune_malloc():
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt  # returns 1 if it accepts a value, else 0
         # M_MMAP_THRESHOLD: smaller blocks come from the heap. glibc before 2.35 accepts no more than 32 MiB.
-        if any(mallopt(-3, threshold) for threshold in (1 << 30, 1 << 25)):
-            # M_TRIM_THRESHOLD: the heap shrinks only when 2 GiB of it are free. Set alone, it would freeze the first
-            # threshold at its start, 128 KiB.
-            mallopt(-1, (1 << 31) - 1)
+        if mallopt(-3, 1 << 30) or mallopt(-3, 1 << 25):
+            mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap shrinks only when 2 GiB of it are free
 
 
 def convert(model, device, speedups):
@@ -41,11 +39,10 @@ def convert(model, device, speedups):
     channels_first = device.type == "cpu" and torch.get_num_threads() > 1
     channels_first = channels_first and {"channels_last", "batchnorm_channels_first"} <= speedups
     for layer in model.modules():  # a new class: the same parameters and settings, another forward
-        if type(layer) is nn.BatchNorm2d:
-            if "batchnorm_channels_last" in on_gpu:
-                layer.__class__ = BatchNormChannelsLast
-            elif channels_first and layer.num_features <= MAX_NARROW_CHANNELS:
-                layer.__class__ = BatchNormChannelsFirst
+        if type(layer) is nn.BatchNorm2d and "batchnorm_channels_last" in on_gpu:
+            layer.__class__ = BatchNormChannelsLast
+        elif type(layer) is nn.BatchNorm2d and channels_first and layer.num_features <= MAX_NARROW_CHANNELS:
+            layer.__class__ = BatchNormChannelsFirst
         elif type(layer) is nn.Conv2d and "conv1x1_as_bmm" in on_gpu:
             settings = layer.kernel_size, layer.stride, layer.padding, layer.groups
             if settings == ((1, 1), (1, 1), (0, 0), 1):
@@ -102,8 +99,6 @@ class Conv1x1AsBmm(nn.Conv2d):
     """
 
     def forward(self, images):
-        if images.ndim != 4:  # a single image, which a convolution accepts as well
-            return super().forward(images)
         weights = self.weight.flatten(1).expand(len(images), -1, -1)  # [N, out, in]
         product = torch.bmm(weights, images.flatten(2)).unflatten(2, images.shape[2:])
         return product if self.bias is None else product + self.bias[:, None, None]
@@ -130,7 +125,7 @@ class GraphedStep:
         with torch.cuda.device(self.device):  # streams and graphs belong to the current device, maybe another one
             self.stream = torch.cuda.Stream()
         self.calls, self.run = 0, None
-        self.obstacle = prepare_capture(state.optimizers)
+        prepare_capture(state.optimizers)
 
     def __call__(self):
         with torch.cuda.device(self.device):
@@ -151,34 +146,24 @@ class GraphedStep:
 
     def capture(self):
         """Return what runs a step from now on: the captured graph's replay or, if that fails, the step itself."""
-        obstacle, current = self.obstacle, torch.cuda.current_stream()
-        if obstacle is None:
-            try:
-                self.state.live_model.zero_grad()  # so that the graph allocates the gradients in its own memory
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, stream=self.stream):
-                    self.step(self.state)
-                return graph.replay
-            except Exception as error:  # anything in a model or an optimizer that cannot be captured
-                torch.cuda.set_stream(current)
-                obstacle = f"{type(error).__name__}: {error}"
-        warnings.warn(f"training slower, since the step cannot be captured as a CUDA graph: {obstacle}", stacklevel=2)
-        return functools.partial(self.step, self.state)
+        current = torch.cuda.current_stream()
+        try:
+            self.state.live_model.zero_grad()  # so that the graph allocates the gradients in its own memory
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=self.stream):
+                self.step(self.state)
+            return graph.replay
+        except Exception as error:  # anything in a model or an optimizer that cannot be captured
+            torch.cuda.set_stream(current)
+            warnings.warn(f"training slower, since the step cannot be captured as a CUDA graph: {error}", stacklevel=2)
+            return functools.partial(self.step, self.state)
 
 
 def prepare_capture(optimizers):
-    """Make torch's own optimizers keep everything on the GPU; return why one of them can't, or None.
-
-    Those with `capturable` get it. SGD gets `fused`, since it reads the learning rate back otherwise. Optimizers that
-    are not torch's stay as they are.
-    """
+    """Make torch's optimizers keep everything on the GPU: by `capturable` if they have it, and SGD by `fused`."""
     for optimizer in optimizers:
-        torch_classes = [c for c in type(optimizer).__mro__ if c.__module__.startswith("torch.optim")]
         for group in optimizer.param_groups:
             if "capturable" in group:
                 group["capturable"] = True
             elif isinstance(optimizer, torch.optim.SGD):
                 group.update(fused=True, foreach=False)
-            elif torch_classes[0] is not torch.optim.Optimizer:
-                return f"{type(optimizer).__name__} reads its learning rate back; SGD and AdamW, for example, don't"
-    return None

@@ -43,13 +43,10 @@ class TrainState:
 
     def _make_optimizers(self, make_optimizers, lr, lr_multipliers):
         try:
-            self.optimizers = make_optimizers(self.live_model, lr)
+            self.optimizers = list(make_optimizers(self.live_model, lr))
         except TypeError as error:
-            example = "lambda model, lr: [torch.optim.SGD(model.parameters(), lr)]"
-            raise ValueError(f"make_optimizers(model, lr) failed: {error}. Try, for example, {example}") from error
-        if not isinstance(self.optimizers, list | tuple):
-            kind = type(self.optimizers).__name__
-            raise ValueError(f"make_optimizers returned an object of type {kind}; it must return a list of optimizers")
+            expected = "a list of optimizers, such as lambda model, lr: [torch.optim.SGD(model.parameters(), lr)]"
+            raise ValueError(f"make_optimizers(model, lr) must return {expected}: {error}") from error
         self.hyperparameters = str(self.optimizers)
         peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
         peaks = torch.tensor(peaks, dtype=torch.float32, device=lr_multipliers.device)
@@ -144,7 +141,10 @@ def averaged_and_copied(model):
 
     BatchNorm's counters are neither: they stay as they are.
     """
-    buffers = [(name.rpartition(".")[2], buffer) for name, buffer in model.named_buffers()]
-    statistics = [buffer for name, buffer in buffers if name in ("running_mean", "running_var")]
-    kept = ("running_mean", "running_var", "num_batches_tracked")
-    return [*model.parameters(), *statistics], [buffer for name, buffer in buffers if name not in kept]
+    averaged, copied = list(model.parameters()), []
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            averaged.append(buffer)
+        elif not name.endswith("num_batches_tracked"):
+            copied.append(buffer)
+    return averaged, copied

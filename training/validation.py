@@ -20,15 +20,14 @@ def require(condition, name, value, expected):
         raise ValueError(f"{name} is {value}; it must be {expected}")
 
 
-def is_number(value, low, high=math.inf, kind=numbers.Real):
-    """Return whether `value`, Python's or numpy's, is a finite number from `low` to `high`."""
-    return isinstance(value, kind) and math.isfinite(value) and low <= value <= high
+def is_number(value, low, kind=numbers.Real):
+    """Return whether `value`, Python's or numpy's, is a finite number of at least `low`."""
+    return isinstance(value, kind) and math.isfinite(value) and value >= low
 
 
-def require_int(name, value, low=1, high=math.inf):
-    """Raise ValueError unless `value` is a whole number from `low` to `high`."""
-    limits = f"{low} or more" if high == math.inf else f"from {low} to {high}"
-    require(is_number(value, low, high, numbers.Integral), name, value, f"a whole number, {limits}")
+def require_int(name, value, low=1):
+    """Raise ValueError unless `value` is a whole number of at least `low`."""
+    require(is_number(value, low, numbers.Integral), name, value, f"a whole number, {low} or more")
 
 
 def require_fit_arguments(model, train, test, functions, epochs, batch_size, lr, ema_decay, seed):
@@ -44,7 +43,7 @@ def require_fit_arguments(model, train, test, functions, epochs, batch_size, lr,
     require_int("batch_size", batch_size)
     require(is_number(lr, 0) and lr > 0, "lr", lr, "a finite number above 0")
     require(is_number(ema_decay, 0) and ema_decay < 1, "ema_decay", ema_decay, "a number from 0 to below 1")
-    require_int("seed", seed, 0, 2**63 - 1)
+    require_int("seed", seed, low=0)
 
 
 def require_finite(name, tensor, *shape):

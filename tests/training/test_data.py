@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import shutil
 
 import pytest
@@ -10,7 +11,17 @@ import torchvision
 from helpers import ROOT
 
 import utils
-from training.data import make_batch, shuffled_batches
+from training.data import FILES, make_batch, shuffled_batches
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A copy of the four archives, in the layout that `load_mnist` reads."""
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(ROOT / "data" / "MNIST" / "raw" / f"{name}.gz", folder)
+    return folder
 
 
 def test_load_mnist_agrees_with_torchvision(raw, mnist, device):
@@ -61,29 +72,29 @@ def test_make_batch_returns_the_images_and_labels_of_its_indices(mnist, device):
 WRONG = {
     "another data set": lambda archive: gzip.compress(b"labels of Fashion-MNIST"),
     "cut off": lambda archive: archive[:-99],
-    "one bit flipped": lambda archive: archive[:60] + bytes([archive[60] ^ 1]) + archive[61:],  # zlib notices
+    "one bit flipped": lambda archive: archive[:60] + bytes([archive[60] ^ 1]) + archive[61:],
     "a web page": lambda archive: b"<html>Not found</html>",
 }
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_load_mnist_reports_every_wrong_archive_and_keeps_it(raw, monkeypatch, kind):
+def test_load_mnist_names_a_wrong_archive_and_keeps_it(raw, monkeypatch, kind):
+    """Also if another one is missing."""
     monkeypatch.setattr("torchvision.datasets.MNIST", None)  # so nothing can be downloaded
-    wrong = [raw / "train-labels-idx1-ubyte.gz", raw / "t10k-labels-idx1-ubyte.gz"]
-    content = WRONG[kind](wrong[1].read_bytes())
-    for path in wrong:
-        path.write_bytes(content)
-    with pytest.raises(OSError, match=r"cannot be used: .*\. Move it away and try again to download it") as error:
+    (raw / "train-images-idx3-ubyte.gz").unlink()
+    wrong = raw / "t10k-labels-idx1-ubyte.gz"
+    content = WRONG[kind](wrong.read_bytes())
+    wrong.write_bytes(content)
+    with pytest.raises(OSError, match=r"cannot be used: .*\. Move .*raw away and try again") as error:
         utils.load_mnist(raw.parent.parent)
-    assert [line.split(" cannot be used: ")[0] for line in str(error.value).splitlines()] == list(map(str, wrong))
-    assert all(path.read_bytes() == content for path in wrong)
+    assert str(error.value).startswith(str(wrong))
+    assert wrong.read_bytes() == content
 
 
 def test_load_mnist_reads_unpacked_files_and_downloads_missing_ones(raw, mnist, monkeypatch):
     """Without a network, it says where to put them."""
-    monkeypatch.setenv("HOME", str(raw.parent.parent.parent))
-    monkeypatch.setenv("USERPROFILE", str(raw.parent.parent.parent))
-    root = f"~/{raw.parent.parent.name}"
+    home = "USERPROFILE" if os.name == "nt" else "HOME"
+    monkeypatch.setenv(home, str(raw.parent.parent))
     unpacked, missing = raw / "train-labels-idx1-ubyte.gz", raw / "t10k-labels-idx1-ubyte.gz"
     unpacked.with_suffix("").write_bytes(gzip.decompress(unpacked.read_bytes()))
     unpacked.unlink()
@@ -97,8 +108,8 @@ def test_load_mnist_reads_unpacked_files_and_downloads_missing_ones(raw, mnist, 
 
     monkeypatch.setattr("torchvision.datasets.MNIST", fail)
     with pytest.raises(OSError, match=r"cannot be downloaded: Error downloading .* or put .* into .*MNIST.raw"):
-        utils.load_mnist(root)
+        utils.load_mnist("~")
     monkeypatch.setattr("torchvision.datasets.MNIST", download)
-    splits = utils.load_mnist(root)
+    splits = utils.load_mnist("~")
     pairs = zip([*splits[0], *splits[1]], [*mnist[0], *mnist[1]], strict=True)
     assert all(torch.equal(part, expected.cpu()) for part, expected in pairs)

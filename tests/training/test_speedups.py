@@ -6,7 +6,8 @@ import types
 
 import pytest
 import torch
-from helpers import make_net, make_state
+from helpers import make_net
+from states import make_state
 
 import utils
 from training import speedups
@@ -67,8 +68,6 @@ def test_convert_keeps_what_any_layer_computes(monkeypatch, kind, minimum, layer
     if list(layer.parameters()):
         torch.testing.assert_close(outcome(fast, images, weights), outcome(plain, images, weights))
     torch.testing.assert_close(fast.eval()(images), plain.eval()(images))
-    if isinstance(layer, torch.nn.Conv2d):  # a single image, as wide as it has channels: a matrix product is possible
-        torch.testing.assert_close(fast(images[0, :, :4, :4]), plain(images[0, :, :4, :4]))
 
 
 def only_muon(model, lr):
@@ -107,17 +106,11 @@ def test_graphed_step_is_warmed_up_captured_once_and_replayed(small, monkeypatch
     assert log == ["step", "step", "step", "capture", "step", *rest]
 
 
-def test_prepare_capture_covers_torch_optimizers():
-    def of(kind, **options):
-        return kind(make_net().parameters(), lr=0.1, **options)
-
-    optim = torch.optim
-    capturable = [of(kind) for kind in (optim.Adam, optim.AdamW, optim.NAdam, optim.RMSprop, optim.Adadelta)]
-    sgd = of(optim.SGD, momentum=0.9, foreach=True)
-    assert prepare_capture([*capturable, sgd, *utils.muon_and_adam(make_net(), 0.1)]) is None
-    assert all(group["capturable"] for optimizer in capturable for group in optimizer.param_groups)
+def test_prepare_capture_keeps_torch_optimizers_on_the_gpu():
+    adam, sgd = (kind(make_net().parameters(), foreach=True) for kind in (torch.optim.AdamW, torch.optim.SGD))
+    prepare_capture([adam, sgd, *utils.muon_and_adam(make_net(), 0.1)])
+    assert adam.param_groups[0]["capturable"]
     assert [(group["fused"], group["foreach"]) for group in sgd.param_groups] == [(True, False)]
-    assert prepare_capture([sgd, of(optim.Adagrad)]).startswith("Adagrad reads its learning rate back")
 
 
 # --- Without data: on PyTorch's meta device nothing can be read back, and no tensor may be elsewhere ---
@@ -128,11 +121,11 @@ def meta_state(monkeypatch):
     """A state without data; `read_progress`, the one method that reads from the device, returns made-up numbers."""
     monkeypatch.setattr(TrainState, "read_progress", lambda self, first_step, steps: ([0.0] * steps, 0))
     images, labels = torch.zeros(96, 1, 28, 28, dtype=torch.uint8), torch.zeros(96, dtype=torch.int64)
-    return make_state(utils.Split(images.to("meta"), labels.to("meta")), batch_size=16, make_optimizers=only_muon)
+    return make_state(utils.Split(images.to("meta"), labels.to("meta")), make_optimizers=only_muon)
 
 
 def run_epoch(state, step=utils.train_step):
-    order, affines = shuffled_batches(96, 16), utils.random_affines(96)
+    order, affines = shuffled_batches(96, 32), utils.random_affines(96)
     utils.train_epoch(state, lambda: step(state), order, affines, verbose=False)
 
 
@@ -159,7 +152,7 @@ def test_meta_device_notices_a_fault(meta_state, fault):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_graphed_step_is_the_plain_step(small):
-    captured, plain = make_state(small[0], steps=100), make_state(small[0], steps=100, speedups=ALL - {"cuda_graph"})
+    captured, plain = make_state(small[0], 100), make_state(small[0], 100, speedups=ALL - {"cuda_graph"})
     run_captured, run_plain = (make_run_step(utils.train_step, state) for state in (captured, plain))
     for _ in range(100):
         run_captured()

@@ -3,12 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import RECIPE, make_net, make_state
+from helpers import make_net
+from states import make_state
 
 import utils
 from training.augmentation import warp
 from training.speedups import ALL, convert
-from training.state import TrainState
 
 pytestmark = pytest.mark.numeric
 
@@ -25,7 +25,7 @@ def test_steps_equal_a_plain_loop(small, device, monkeypatch, make_optimizers, t
     """
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)  # more than one: another layout of BatchNorm
     split = small[0]
-    state = make_state(split, make_optimizers=make_optimizers, batch_size=32)
+    state = make_state(split, make_optimizers=make_optimizers)
     state.affines.copy_(utils.random_affines(len(split.labels)))
     plain = convert(make_net().to(device, memory_format=state.memory_format), device, ALL)
     images = utils.normalize(warp(split.images[:32], state.affines[:32]))
@@ -52,7 +52,7 @@ def floats(model):
 
 
 def test_ema_is_a_running_mean_of_weights_and_statistics(small):
-    state = make_state(small[0], batch_size=32)
+    state = make_state(small[0])
     expected = floats(state.live_model)
     for _ in range(3):
         state.ema_rate.fill_(0.25)
@@ -80,7 +80,7 @@ def test_unusual_models_train(small, name):
     change, added = CHANGES[name]
     model, split = make_net(), utils.Split(*(part.cpu() for part in small[0]))  # Apple's GPU has no float64
     change(model)
-    state = TrainState(model, split, utils.one_cycle(10), **(RECIPE | {"batch_size": 32}))
+    state = make_state(split, 10, model)
     state.start_epoch(utils.identity_affines(1280))
     for step in range(10):
         state.select_batch(step, torch.arange(32))

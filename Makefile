@@ -61,4 +61,4 @@ repo: ## Write your repository's address into README, notebook and CITATION.cff:
 		-e "s|](web/draw.html)|](https://$$OWNER.github.io/$$name/)|g" -e 's|<!-- published: \(.*\) -->|\1|' \
 		$(ADDRESSED) && rm $(ADDRESSED:=.bak) && echo "$(ADDRESSED) now point to github.com/$$OWNER/$$name"
 clean: ## Remove .venv, build and caches
-	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build .pytest_cache .ruff_cache

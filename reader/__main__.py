@@ -4,8 +4,7 @@ import argparse
 import sys
 
 from model import WEIGHTS, load_net
-from reader.digit import read_digit
-from reader.digit_string import read_number, text_of
+from reader import read_digit, read_number, text_of
 
 
 def read_as_text(net, path, is_number):

@@ -1,7 +1,5 @@
 """Extract the ink from a picture's brightness, whatever the colours, the light and the paper."""
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy import ndimage
 
@@ -14,24 +12,19 @@ MAX_SIDE = 320  # pixels: larger pictures are shrunk first; strokes are still wi
 MIN_CONTRAST, MIN_CLEAN_CONTRAST = 0.08, 0.02
 
 
-class Extract(NamedTuple):
-    """The ink of a picture."""
-
-    ink: np.ndarray  # on each pixel, float [h, w] from 0 to 1
-    area: tuple  # the part of the picture that it was extracted from: left, top, width, height in pixels
-    has_lost_digits: bool  # whether ink as high as digits was removed with the lines that it touches
-
-
 def extract_ink(brightness):
     """Return the amount of ink on each pixel, float [h, w] from 0 to 1, without shadows, noise and clutter.
 
     `brightness` is float32 [H, W] from 0 to 1. Raises ValueError if nothing stands out from the paper.
     """
-    return extract(brightness).ink
+    return extract(brightness)[0]
 
 
 def extract(brightness, max_side=MAX_SIDE, is_number=False):
-    """Return the `Extract` of a picture, shrunk until its longer side has at most `max_side` pixels."""
+    """Return the ink of a picture, shrunk until its longer side has at most `max_side` pixels, and its area.
+
+    The area is the part of the picture that the ink is from, (left, top, width, height) in pixels.
+    """
     brightness, (left, top) = crop_to_sheet(brightness)
     area = left, top, *brightness.shape[::-1]
     brightness = shrink(brightness, max_side)
@@ -48,10 +41,10 @@ def extract(brightness, max_side=MAX_SIDE, is_number=False):
     full_ink = np.median(contrast[contrast > threshold])
     if full_ink - no_ink < (MIN_CONTRAST if noise > 0.001 else MIN_CLEAN_CONTRAST):
         raise nothing_found()
-    ink, has_lost_digits = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
+    ink = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
     if not ink.any():
         raise nothing_found()
-    return Extract(ink, area, has_lost_digits)
+    return ink, area
 
 
 def nothing_found():

@@ -67,8 +67,6 @@ def readable(name):
         reason = error
         if isinstance(error, UnidentifiedImageError):
             reason = "it is empty, or of a format such as HEIC, PDF or SVG; save it as JPEG or PNG"
-        if isinstance(error, Image.DecompressionBombError):
-            reason = f"it has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; save it smaller"
         raise ValueError(f"{name} is not a readable picture: {reason}") from error
 
 
@@ -88,8 +86,7 @@ def turn_upright(image, size):
 def image_of_array(array):
     """Return an array or tensor as a PIL image. Raises ValueError if its shape, type or values do not fit."""
     if isinstance(array, torch.Tensor):
-        array = array.detach().cpu()
-        array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()  # numpy has no bfloat16
+        array = array.detach().cpu().numpy()
     shape = list(array.shape)
     while array.ndim > 2 and array.shape[0] == 1:
         array = array[0]

@@ -38,21 +38,18 @@ def find_warnings(ink, probabilities):
     features = shape_features(ink)
     stability, digit = (value.item() for value in probabilities.mean(dim=0).max(dim=0))
 
-    def too_large(*names):
-        return any(features[name] > MAX_FEATURES[name] for name in names)
-
+    too_large = {name for name, limit in MAX_FEATURES.items() if features[name] > limit}
+    unstable = f"rotated by ±{ROTATION}°, it is read as {digit} with a mean confidence of only {stability:.0%}"
     checks = {
-        "there are several shapes side by side: it may be more than one digit": too_large(
-            "neighbour_height", "aspect_ratio"
+        "there are several shapes side by side: it may be more than one digit": (
+            too_large & {"neighbour_height", "aspect_ratio"}
         ),
-        "parts of the ink are far apart: not all of them may belong to the digit": too_large("largest_gap"),
+        "parts of the ink are far apart: not all of them may belong to the digit": "largest_gap" in too_large,
         "ink touches the edge: a part of the digit may be missing": is_cut_off(ink),
-        "the strokes are thicker than those of a digit": too_large("stroke_width"),
+        "the strokes are thicker than those of a digit": "stroke_width" in too_large,
         "the strokes are very thin for the height of the digit": features["stroke_width"] < MIN_STROKE_WIDTH / 3,
-        "there are more loops than a digit has": too_large("n_holes"),
-        f"rotated by ±{ROTATION}°, it is read as {digit} with a mean confidence of only {stability:.0%}": (
-            stability < MIN_STABILITY
-        ),
+        "there are more loops than a digit has": "n_holes" in too_large,
+        unstable: stability < MIN_STABILITY,
     }
     return [warning for warning, holds in checks.items() if holds]
 

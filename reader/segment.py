@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from reader.image_ops import label_ink
+from reader.image_ops import bounding_box, label_ink
 
 MAX_DIGIT_WIDTH = 1.15  # a wider component may be several touching digits
 CUT_SLACK = 0.2  # how far a cut may move sideways to avoid ink
@@ -20,7 +20,7 @@ MAX_SEGMENTS = 64
 
 
 class Segment(NamedTuple):
-    """The bounding box of a segment, in pixels, and the component that it is part of."""
+    """The bounding box of a segment, in pixels, and the number of the component that it is part of."""
 
     left: int
     right: int
@@ -36,18 +36,9 @@ class Segment(NamedTuple):
     def height(self):
         return self.bottom - self.top
 
-
-class Pixels(NamedTuple):
-    """The pixels of some ink, int [n] each."""
-
-    rows: np.ndarray
-    columns: np.ndarray
-
-    def select(self, mask):
-        return Pixels(self.rows[mask], self.columns[mask])
-
-    def bounds(self, component):
-        return Segment(self.columns.min(), self.columns.max() + 1, self.rows.min(), self.rows.max() + 1, component)
+    @property
+    def box(self):
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 def oversegment(ink, threshold):
@@ -57,34 +48,24 @@ def oversegment(ink, threshold):
     counted from 1, at each pixel. The line's height is that of the component of a typical pixel, in pixels. Raises
     ValueError if there are two lines of digits, or far too many strokes.
     """
-    components = label_components(ink, threshold)
-    boxes = [pixels.bounds(i) for i, pixels in enumerate(components)]
-    line_height = np.median(np.repeat([box.height for box in boxes], [len(pixels.rows) for pixels in components]))
-    boxes = [box for box in boxes if max(box.width, box.height) > SPECK * line_height]
-    check_number(boxes)
-    check_one_line(boxes, line_height)
-    parts = [
-        (part.bounds(box.component), part)
-        for box in boxes
-        for part in split_wide(components[box.component], box, ink, line_height)
+    components = label_ink(ink, threshold)
+    whole = [
+        Segment(columns.start, columns.stop, rows.start, rows.stop, component)
+        for component, (rows, columns) in enumerate(ndimage.find_objects(components), start=1)
     ]
+    areas = np.bincount(components.ravel())[1:]
+    line_height = np.median(np.repeat([segment.height for segment in whole], areas))
+    whole = [segment for segment in whole if max(segment.width, segment.height) > SPECK * line_height]
+    check_number(whole)
+    check_one_line(whole, line_height)
+    parts = [part for segment in whole for part in split_wide(components, segment, ink, line_height)]
     check_number(parts)
     parts.sort(key=lambda part: part[0].left + part[0].right)
     labels = np.zeros(ink.shape, dtype=np.int32)
-    for label, (_, pixels) in enumerate(parts, start=1):
-        labels[pixels.rows, pixels.columns] = label
+    for label, (segment, mask) in enumerate(parts, start=1):
+        labels[segment.box][mask] = label
     nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
     return labels[tuple(nearest)], [segment for segment, _ in parts], line_height
-
-
-def label_components(ink, threshold):
-    """Return the pixels of each connected component of `ink`, a list of `Pixels`."""
-    components = label_ink(ink, threshold)
-    rows, columns = np.nonzero(components)
-    labels = components[rows, columns]
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(np.bincount(labels)[1:-1])
-    return [Pixels(*pair) for pair in zip(np.split(rows[order], ends), np.split(columns[order], ends), strict=True)]
 
 
 def check_number(segments):
@@ -103,18 +84,24 @@ def check_one_line(boxes, line_height):
             raise ValueError("there is more than one line of digits in the picture; crop it to one line")
 
 
-def split_wide(pixels, box, ink, line_height):
-    """Return the parts of a component, given by its `pixels` and its bounding box: a list of `Pixels`.
+def split_wide(components, segment, ink, line_height):
+    """Return the parts of `segment`, a whole component: a list of (`Segment`, its pixels in that box, bool [h, w]).
 
     A component up to `MAX_DIGIT_WIDTH` wide is its own only part.
     """
-    if box.width <= MAX_DIGIT_WIDTH * line_height:
-        return [pixels]
-    image = np.zeros((box.height, box.width))
-    rows, columns = pixels.rows - box.top, pixels.columns - box.left
-    image[rows, columns] = ink[pixels.rows, pixels.columns]
-    part_of = sum(columns > cut[rows] for cut in find_cuts(image, line_height))  # the number of cuts to the left
-    return [pixels.select(part_of == part) for part in np.unique(part_of)]
+    mask = components[segment.box] == segment.component
+    if segment.width <= MAX_DIGIT_WIDTH * line_height:
+        return [(segment, mask)]
+    cuts = find_cuts(np.where(mask, ink[segment.box], 0), line_height)
+    n_cuts_to_the_left = sum(np.arange(segment.width) > cut[:, None] for cut in cuts)  # [h, w]
+    part_of = np.where(mask, n_cuts_to_the_left, -1)
+    left, _, top, _, component = segment
+    parts = []
+    for part in np.unique(part_of[mask]):
+        rows, columns = bounding_box(part_of == part)
+        box = Segment(left + columns.start, left + columns.stop, top + rows.start, top + rows.stop, component)
+        parts.append((box, part_of[rows, columns] == part))
+    return parts
 
 
 def find_cuts(image, line_height):

@@ -39,7 +39,6 @@ PICTURES = {
     "uint16 from 0 to 255": lambda ink: np.uint16(255 * ink),
     "uint16 in colour": lambda ink: np.uint16(1023 * np.repeat(ink[..., None], 3, axis=-1)),
     "channels first": lambda ink: torch.from_numpy(np.stack([ink] * 3)),
-    "bfloat16": lambda ink: torch.from_numpy(ink).bfloat16(),
     "batch of one": lambda ink: torch.from_numpy(np.uint8(255 * ink))[None, None],
     "large palette": lambda ink: as_image(ink).resize((1500, 2100)).convert("P"),
     "1 bit": lambda ink: as_image(ink).convert("1"),

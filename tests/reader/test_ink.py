@@ -5,8 +5,6 @@ import contextlib
 import numpy as np
 import pytest
 from drawings import ellipse, ink_of, ink_of_lines, on_desk
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from reader import read_digit
 from reader.cleanup import remove_clutter
@@ -17,15 +15,15 @@ def read(net, picture):
     return int(read_digit(net, picture)[0].argmax())
 
 
-@settings(deadline=None, derandomize=True, max_examples=25)
-@given(height=st.integers(1, 300), width=st.integers(1, 300), dark=st.booleans())
-@example(height=120, width=2400, dark=False)  # shrunk, half of it is too narrow to lose its edge
-@pytest.mark.parametrize("split", ["corner", "half"])
-def test_any_shape_is_read_or_refused(split, height, width, dark):
-    brightness = np.full((height, width), float(dark), np.float32)
-    brightness[: height // 2 + 1, : width // 2 + 1 if split == "corner" else None] = not dark
-    with contextlib.suppress(ValueError):
-        assert extract_ink(brightness).ndim == 2
+@pytest.mark.parametrize("part", ["corner", "half"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (2, 9), (7, 300), (40, 30), (299, 2), (120, 2400)])
+def test_any_shape_is_read_or_refused(shape, part):
+    """The last one, shrunk, has a half that is too narrow to lose its edge."""
+    brightness = np.zeros(shape, np.float32)
+    brightness[: shape[0] // 2 + 1, : shape[1] // 2 + 1 if part == "corner" else None] = 1
+    for picture in (brightness, 1 - brightness):
+        with contextlib.suppress(ValueError):
+            assert extract_ink(picture).ndim == 2
 
 
 def sheet(digit):
@@ -95,7 +93,7 @@ WRITING = {
 @pytest.mark.parametrize("name", WRITING)
 def test_remove_clutter_keeps_writing(name):
     ink = WRITING[name]
-    np.testing.assert_array_equal(remove_clutter(ink)[0][ink > 0.5], ink[ink > 0.5])
+    np.testing.assert_array_equal(remove_clutter(ink)[ink > 0.5], ink[ink > 0.5])
 
 
 def test_strokes_of_one_pixel_in_a_large_picture_are_kept(net):

@@ -30,14 +30,12 @@ BAD = {
     "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(64), "HEIC.*; save it as JPEG or PNG"),
     "empty": (b"", "it is empty"),
     "damaged": (NOISE[:41] + b"xxxx" + NOISE[45:], "is not a readable picture"),
-    "huge": (encode(Image.new("L", (300, 300))), "more than 20,000 pixels; save it smaller"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_an_unreadable_file_is_named_with_the_reason(tmp_path, monkeypatch, case):
+def test_an_unreadable_file_is_named_with_the_reason(tmp_path, case):
     content, words = BAD[case]
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
     path = tmp_path / "photo.any"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words) as caught:
@@ -45,20 +43,11 @@ def test_an_unreadable_file_is_named_with_the_reason(tmp_path, monkeypatch, case
     assert str(caught.value).count(str(path)) == 1
 
 
-ORIENTATION, WIDTH, SHORT, TEXT = 0x0112, 0x0100, 3, 2
-# Tags, (tag, type, count, value as 4 bytes), and whether they say that the picture is to be rotated.
-EXIF = [
-    ([(WIDTH, TEXT, 4, b"abc\0"), (ORIENTATION, SHORT, 1, b"\6\0\0\0")], True),  # Pillow cannot write back the first
-    ([(ORIENTATION, TEXT, 2, b"6\0\0\0")], False),
-]
-
-
-@pytest.mark.parametrize(("tags", "is_turned"), EXIF)
-def test_a_picture_is_rotated_as_exif_says(five, tags, is_turned):
-    entries = b"".join(struct.pack("<HHI", tag, kind, count) + value for tag, kind, count, value in tags)
-    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
-    upright = as_image(five)
-    content = encode(upright.rotate(90, expand=True) if is_turned else upright, "jpeg", quality=95, exif=exif)
+def test_a_picture_is_rotated_as_exif_says(five):
+    """Also if another tag is one that Pillow cannot write back: here a width that is text."""
+    width, orientation = struct.pack("<HHI", 0x0100, 2, 4) + b"abc\0", struct.pack("<HHI", 0x0112, 3, 1) + b"\6\0\0\0"
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + width + orientation + bytes(4)
+    content = encode(as_image(five).rotate(90, expand=True), "jpeg", quality=95, exif=exif)
     for picture in (io.BytesIO(content), Image.open(io.BytesIO(content))):
         brightness, size = load_image_and_size(picture)
         assert brightness.shape == size[::-1] == (140, 100)

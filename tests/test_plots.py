@@ -36,56 +36,32 @@ def figures(mnist):
     }
 
 
-def legend(axes):
-    return [text.get_text() for text in axes.get_legend().get_texts()]
-
-
 def test_every_plot_draws(figures, tmp_path):
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png", dpi=30)
     assert plt.get_fignums() == []  # none is left open to be shown twice
 
 
-def test_history_shows_both_splits_and_the_target(figures):
-    loss, accuracy = figures["history"].axes
-    assert legend(loss) == ["training, augmented", "test", "epoch 10"]
-    assert legend(accuracy) == ["training, augmented", "test", "99.4%", "epoch 10"]
-    train, test, target = (list(100 - np.asarray(line.get_ydata())) for line in accuracy.lines[:3])
-    assert train == pytest.approx([100 * row["train_accuracy"] for row in HISTORY])
-    assert test == pytest.approx([100 * row["test_accuracy"] for row in HISTORY])
-    assert target == pytest.approx([99.4, 99.4])
-    assert list(loss.lines[1].get_ydata()) == pytest.approx([row["test_loss"] for row in HISTORY])
-
-
 @pytest.mark.parametrize("epochs", [1, 15])
-def test_history_cuts_off_no_epoch_and_is_black_on_white(epochs):
+def test_history_shows_every_epoch_and_the_target_in_black_on_white(epochs):
     """From 10% accuracy, as before any training, to no mistake at all; in a dark style the 99.4% line would vanish."""
     accuracies = [0.1, 0.8, 0.995] + 12 * [1.0]
     history = [row | {"train_accuracy": value} for row, value in zip(HISTORY[:epochs], accuracies, strict=False)]
     with plt.style.context("dark_background"):
-        figure = utils.plot_history(history)
-    for axes in figure.axes:
+        loss, accuracy = utils.plot_history(history).axes
+    for axes, name, as_fraction in ((loss, "loss", float), (accuracy, "accuracy", lambda errors: 1 - errors / 100)):
         low, high = sorted(axes.get_ylim())
-        for line in axes.lines[:2]:
-            assert all(low < value < high for value in line.get_ydata())
-            assert list(line.get_xdata()) == list(range(1, epochs + 1))
-    assert figure.get_facecolor()[:3] == figure.axes[1].get_facecolor()[:3] == (1, 1, 1)
-    assert figure.axes[1].lines[2].get_color() == figure.axes[0].xaxis.label.get_color() == "black"
-
-
-def test_class_balance_cuts_off_no_bar(mnist):
-    train, test = mnist
-    few = utils.Split(train.images[:3], torch.tensor([0, 0, 1]))
-    (axes,) = utils.plot_class_balance(few, test).axes
-    assert axes.get_ylim()[1] > max(bar.get_height() for bar in axes.patches) > 66
-
-
-def test_digits_shows_the_first_images_of_each_class(figures, mnist):
-    cells = iter(figures["digits"].axes)
-    for digit in range(10):
-        for image in mnist[0].images[mnist[0].labels == digit][:2].cpu():
-            assert (next(cells).images[0].get_array() == image[0].numpy()).all()
-    assert list(cells) == []
+        for line, part in zip(axes.lines, ("train", "test"), strict=False):
+            x, y = line.get_data()
+            assert list(x) == list(range(1, epochs + 1))
+            expected = [row[f"{part}_{name}"] for row in history]
+            assert [*map(as_fraction, y)] == pytest.approx(expected, abs=6e-5)  # no mistake is drawn as 0.005%
+            assert low < min(y) <= max(y) < high
+    assert accuracy.lines[2].get_ydata() == pytest.approx([0.6, 0.6])
+    names = [text.get_text() for text in accuracy.get_legend().get_texts()]
+    assert names == ["training, augmented", "test", "99.4%"] + ["epoch 10"] * (epochs == 15)
+    assert accuracy.get_facecolor() == (1, 1, 1, 1)
+    assert accuracy.lines[2].get_color() == accuracy.xaxis.label.get_color() == "black"
 
 
 def test_parameters_add_up_and_fields_grow(figures):

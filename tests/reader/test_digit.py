@@ -11,6 +11,7 @@ from reader import read_digit, read_number, samples
 from reader.ink import extract_ink
 from reader.load_image import load_image
 from reader.mnist_format import to_mnist_format
+from reader.sanity_checks import rotate
 
 
 def test_the_samples_are_read(net):
@@ -111,6 +112,17 @@ def test_one_digit_has_no_warning(net):
         ink = digits((digit, (100, 40, 200)))
         assert read_digit(net, 0.9 - 0.7 * ink)[1] == [], digit
         assert read_digit(net, 0.9 - 0.7 * trim(ink))[1] == [], digit
+
+
+def test_gaps_in_strokes_are_no_reason_for_a_warning(net):
+    for digit in (0, 2, 4):
+        ink = digits((digit, (100, 40, 200)))
+        ink[:, 200:202] = 0
+        assert read_digit(net, 0.9 - 0.7 * ink)[1] == [], digit
+
+
+def test_rotation_cuts_off_no_ink():
+    assert rotate(np.ones((40, 60)), 8).sum() == pytest.approx(2400, rel=0.01)
 
 
 def test_warnings_about_mnist_digits_are_rare(net, mnist_test):

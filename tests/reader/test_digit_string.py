@@ -10,7 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from reader import read_number, text_of
-from reader.segment import oversegment
+from reader.digit_string import CUT_PENALTY, score
+from reader.segment import Segment, oversegment
 
 
 def read(net, picture):
@@ -57,6 +58,21 @@ def test_touching_digits_are_cut_or_there_is_a_warning(net):
         n_warned += len(digits) != 2 and "number of digits may be wrong" in " ".join(warnings)
     assert n_right >= len(pairs) / 3
     assert n_warned > n_wrong_length / 2 > 0
+
+
+def test_faint_ink_that_may_join_two_strokes_gets_a_warning(net):
+    ink = ink_of_number("04")
+    ink[:, 54:59] *= 0.45  # with this ink a zero, without it two strokes
+    assert "the number of digits may be wrong" in " ".join(read_number(net, 1 - ink)[1])
+
+
+def test_components_beside_each_other_are_rarely_one_digit():
+    whole, left, right = (
+        Segment(*sides, 0, 40, component) for component, sides in enumerate([(0, 30), (0, 12), (16, 30)])
+    )
+    top, bottom = Segment(0, 30, 0, 18, 1), Segment(0, 30, 20, 40, 2)
+    scores = [score(segments, 40, torch.full((10,), 0.1)) for segments in ([whole], [left, right], [top, bottom])]
+    assert scores == pytest.approx([scores[0], scores[0] - CUT_PENALTY, scores[0]])
 
 
 def changed(text, value, *places):

@@ -179,7 +179,7 @@ def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(path
 
 
 def test_disk_error_costs_one_checkpoint_and_not_the_run(uninterrupted, path, monkeypatch, capsys):
-    """The second checkpoint fails: the first one stays, whole, and training continues."""
+    """The second checkpoint fails: training continues, and could be resumed from the first one."""
     write_bytes, calls, epochs_in_file = Path.write_bytes, [], []
 
     def fail_second_time(self, content):

@@ -11,7 +11,7 @@ import torchvision
 from helpers import ROOT
 
 import utils
-from training.data import FILES, make_batch, shuffled_batches
+from training.data import FILES, shuffled_batches
 
 
 @pytest.fixture
@@ -55,15 +55,6 @@ def test_shuffled_batches_contain_every_image_and_are_full(n, batch_size):
     assert order[:n].sort().values.tolist() == list(range(n))
     assert torch.equal(order[n:], order.repeat(batch_size)[: len(order) - n])  # filled up from its start
     assert n == 1 or order[:n].tolist() != list(range(n))
-
-
-@pytest.mark.numeric
-def test_make_batch_returns_the_images_and_labels_of_its_indices(mnist, device):
-    """Identity maps change nothing."""
-    train, rows = mnist[0], torch.tensor([7, 59_999, 7, 0], device=device)
-    images, labels = make_batch(train, rows, utils.identity_affines(60_000).to(device))
-    assert torch.equal(labels, train.labels[rows])
-    torch.testing.assert_close(images, utils.normalize(train.images[rows]), atol=1e-3, rtol=0)
 
 
 # --- Files ---

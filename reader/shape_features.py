@@ -29,19 +29,14 @@ def shape_features(ink):
     stroke_width = 4 * ndimage.distance_transform_edt(mask)[mask].mean() * BOX / longest
     closed = ndimage.binary_dilation(mask, EIGHT_CONNECTED, iterations=longest // 80)  # bridges gaps in thin strokes
     components, _ = ndimage.label(closed, structure=EIGHT_CONNECTED)
+    hole_areas = np.bincount(ndimage.label(~closed)[0].ravel())[2:]  # 0 is the ink, 1 is what surrounds it
     return {
         "stroke_width": float(stroke_width),
         "aspect_ratio": cropped.shape[1] / cropped.shape[0],
-        "n_holes": float(count_holes(closed, min_area=(longest / 40) ** 2)),
+        "n_holes": float((hole_areas >= (longest / 40) ** 2).sum()),
         "neighbour_height": neighbour_height(components),
         "largest_gap": largest_gap(components) / longest,
     }
-
-
-def count_holes(mask, min_area):
-    """Return how many areas of at least `min_area` pixels `mask`, bool [H, W] with an empty border, encloses."""
-    areas = np.bincount(ndimage.label(~mask)[0].ravel())[2:]  # 0 is the mask, 1 is what surrounds it
-    return int((areas >= min_area).sum())
 
 
 def neighbour_height(components):

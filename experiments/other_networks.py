@@ -73,7 +73,7 @@ def accuracies(rows):
 
 def committed_runs():
     """Return `accuracies` on the GPU, with those of our network on the same GPU."""
-    ours = seeds.machine_rows("h100").assign(parameters=OURS)
+    ours = results.read("seeds_cuda").assign(parameters=OURS)
     return accuracies(pd.concat([results.read("other_networks_cuda"), ours]))
 
 

@@ -42,19 +42,14 @@ def train_one(run, folder, epochs=runner.EPOCHS):
     return runner.train(run, measure=wrong, epochs=epochs)
 
 
-def machine_rows(machine):
-    """Return the rows of one of `MACHINES`."""
-    return results.read(MACHINES[machine][1])
-
-
 def accuracies(rows, column="test_accuracy"):
     """Return accuracies in percent, one row per seed, one column per epoch."""
     return rows.pivot(index="seed", columns="epoch", values=column)
 
 
 def machine_runs(machine):
-    """Return `accuracies` of `machine_rows`."""
-    return accuracies(machine_rows(machine))
+    """Return `accuracies` of one of `MACHINES`."""
+    return accuracies(results.read(MACHINES[machine][1]))
 
 
 def chance(true):
@@ -93,7 +88,7 @@ def summarize(runs):
 @functools.cache
 def machine_summary(machine):
     """Return `summarize` for one of `MACHINES`, and the range of the minutes that a seed took, as text."""
-    minutes = machine_rows(machine).groupby("seed")["seconds"].sum() / 60
+    minutes = results.read(MACHINES[machine][1]).groupby("seed")["seconds"].sum() / 60
     return summarize(machine_runs(machine)) | {"minutes": f"{minutes.min():.1f} to {minutes.max():.1f}"}
 
 

@@ -7,7 +7,7 @@ github.com/facebookresearch/qmnist at commit 9406136).
 
 import numpy as np
 
-from experiments import results, runner, seeds, stats
+from experiments import results, runner, stats
 
 
 def over_seeds_and_writers(rows, writers):
@@ -30,7 +30,7 @@ def figures():
     relative to that of independent digits, `by_chance` the middle 95% of what it would be if the same number of
     mistakes fell on digits at random. `most` is the largest number of mistakes on the digits of one writer.
     """
-    writers, rows = results.read("writers")["writer"], seeds.machine_rows("xeon_errors")
+    writers, rows = results.read("writers")["writer"], results.read("seeds_xeon_errors")
     wrong = writers.index.isin(results.read("mistakes")["test_index"])
     error = stats.clustered_interval(100 * wrong, writers)
 

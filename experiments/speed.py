@@ -157,10 +157,11 @@ def measure(part, jobs, repetitions):
 
 
 def measure_all(parts, repetitions, steps):
-    """Return the rows of speed.csv of `parts` and of the number of workers; `repetitions` may be None."""
+    """Yield the rows of speed.csv of the number of workers and of each of `parts`; `repetitions` may be None."""
     tried = [{"variant": "baseline", "workers": n, "steps": steps} for n in WORKERS if n <= os.cpu_count()]
-    tables = [measure("workers", tried, 2)]
-    best = tables[0].query("metric == 'step_ms'").sort_values("median")["workers"].iloc[0].item()
+    rows = measure("workers", tried, 2)
+    yield rows
+    best = rows.query("metric == 'step_ms'").sort_values("median")["workers"].iloc[0].item()
     speedups = sorted(ON_CUDA if utils.pick_device().type == "cuda" else ON_CPU)
     jobs = {
         "steps": [{"variant": name, "workers": best, "steps": steps} for name in DROPOUT],
@@ -169,8 +170,7 @@ def measure_all(parts, repetitions, steps):
     }
     for part in parts:
         ours = {"variant": "ours"} | ({"epochs": 5} if part == "runs" else {"steps": steps})
-        tables.append(measure(part, [*jobs[part], ours], repetitions or REPETITIONS[part]))
-    return pd.concat(tables)
+        yield measure(part, [*jobs[part], ours], repetitions or REPETITIONS[part])
 
 
 # --- Results ---------------------------------------------------------------------------------------------------------
@@ -250,14 +250,14 @@ def main():
     if options.job:
         print(json.dumps(time_training(**options.job)))
         return
-    machine = results.machine_columns() | {"cores": os.cpu_count()}
-    new = measure_all(options.parts, options.repetitions, options.steps).assign(**machine)
-    print(new[["part", "variant", "workers", "epochs", "metric", "n", "median", "minimum", "maximum"]].to_string())
+    machine = results.machine_columns() | {"threads": torch.get_num_threads(), "cores": os.cpu_count()}
     path = results.path_for("speed", options.update)
-    if path.exists():
-        old = results.read_csv(path)
-        new = pd.concat([old[(old["device"] != machine["device"]) | ~old["part"].isin(new["part"])], new])
-    new.to_csv(path, index=False, float_format="%.5g", lineterminator="\n")
+    for new in measure_all(options.parts, options.repetitions, options.steps):
+        new = new.assign(**machine)
+        print(new[["part", "variant", "workers", "epochs", "metric", "n", "median", "minimum", "maximum"]].to_string())
+        old = results.read_csv(path) if path.exists() else new[:0]
+        old = old[(old["device"] != machine["device"]) | (old["part"] != new["part"].iloc[0])]
+        pd.concat([old, new]).to_csv(path, index=False, float_format="%.5g", lineterminator="\n")
 
 
 if __name__ == "__main__":

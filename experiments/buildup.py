@@ -17,6 +17,7 @@ import utils
 from experiments import results, runner, seeds, stats
 
 RATE = 0.05
+METRICS = ("accuracy", "loss")
 
 # Row of the table: which runs, and which weights they are evaluated with. Each is compared with the one before.
 CONFIGURATIONS = {
@@ -72,19 +73,16 @@ def values(rows, metric):
 
 def comparisons(rows):
     """Return how each configuration differs from the one before: (name, accuracy, loss), simultaneous `Estimate`s."""
-    accuracies, losses = values(rows, "accuracy"), values(rows, "loss")
-    return [
-        (name, *(stats.compare(runs[name], runs[before], m=2 * (len(runs) - 1)) for runs in (accuracies, losses)))
-        for before, name in itertools.pairwise(CONFIGURATIONS)
-    ]
+    both, m = [values(rows, metric) for metric in METRICS], 2 * (len(CONFIGURATIONS) - 1)
+    pairs = itertools.pairwise(CONFIGURATIONS)
+    return [(name, *(stats.compare(runs[name], runs[before], m) for runs in both)) for before, name in pairs]
 
 
 def table(rows=None):
     """Return `comparisons` of the committed rows, or of `rows`, as a Markdown table."""
     lines = []
     for name, *pair in comparisons(read() if rows is None else rows):
-        pairs = zip(("accuracy", "loss"), pair, strict=True)
-        changes = [f"{metric} {estimate.direction}" for metric, estimate in pairs if estimate.direction]
+        changes = [f"{metric} {own.direction}" for metric, own in zip(METRICS, pair, strict=True) if own.direction]
         result = ", ".join(changes) or "no significant difference"
         lines.append((name, pair[0].format(), pair[1].format(5), result))
     return stats.markdown(("change", "accuracy (interval)", "loss (interval)", "result"), lines)

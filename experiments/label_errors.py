@@ -20,14 +20,10 @@ def mistakes(logits, labels):
     return pd.DataFrame(rows)[~correct].rename_axis("test_index").reset_index()
 
 
-def votes_for_labels():
-    """Return how many of five raters confirmed the label of each rated test image: a Series by index."""
-    return results.read("label_votes").set_index("test_index")["votes_for_label"]
-
-
 def read_votes():
     """Return the index of each test image with a doubtful label → how many of five raters confirmed it, 0 to 2."""
-    return votes_for_labels()[lambda votes: votes < 3].to_dict()
+    votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
+    return votes[votes < 3].to_dict()
 
 
 def counts():
@@ -35,7 +31,8 @@ def counts():
 
     A label is `doubtful` if fewer than three of five raters confirmed it, else `confirmed`.
     """
-    votes, wrong = votes_for_labels(), results.read("mistakes")["test_index"]
+    votes = results.read("label_votes").set_index("test_index")["votes_for_label"]
+    wrong = results.read("mistakes")["test_index"]
     rated = votes[votes.index.isin(wrong)]
     numbers = {"images": len(votes), "mistakes": len(wrong), "rated": len(rated), "unrated": len(wrong) - len(rated)}
     numbers |= {"confirmed": (rated >= 3).sum(), "doubtful": (rated < 3).sum()}

@@ -1,13 +1,6 @@
 """Write the numbers that were measured into the texts: READMEs and the notebook's Markdown cells. `make report`
 
-A text marks regions, whose contents come from the functions in `REGIONS`:
-
-    After epoch 10, the mean is <!-- epyc.mean_10 -->99.502%<!-- /epyc.mean_10 -->.
-
-    <!-- seeds -->
-    a table
-    <!-- /seeds -->
-
+A text marks regions, such as `<!-- epyc.mean_10 -->99.502%<!-- /epyc.mean_10 -->`, and `REGIONS` says what fills them.
 A region that begins on the line of its opening marker stays on that line; a marker on a line of its own encloses a
 paragraph or a table.
 """

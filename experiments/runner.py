@@ -16,11 +16,10 @@ EPOCHS = 15
 
 
 def train(run, make_model=Net, measure=None, **recipe):
-    """Train a new model from `run["seed"]` on MNIST with `utils.fit`, silently and on one thread.
+    """Train a new model from `run["seed"]` on MNIST with `utils.fit`; return one row per epoch, a dictionary of text.
 
-    Return one row per epoch, a dictionary of text: `run`, what `fit` records, with accuracies in percent, and the
-    machine. `measure(state, test)`, if given, returns more columns for each epoch. Two runs in parallel, each on one
-    thread, take less time than one after the other on two.
+    A row has `run`, what `fit` records, with accuracies in percent, and the machine; `measure(state, test)`, if given,
+    returns more columns. Two runs in parallel, each on one thread, take less time than one after the other on two.
     """
     torch.set_num_threads(1)
     splits = utils.load_mnist(results.ROOT / "data", utils.pick_device())

@@ -3,8 +3,7 @@
 import argparse
 import sys
 
-from model import WEIGHTS, load_net
-from reader import read_digit, read_number, text_of
+from reader import load_net, read_digit, read_number, text_of
 
 
 def read_as_text(net, path, is_number):
@@ -21,7 +20,7 @@ def read_as_text(net, path, is_number):
 def error_message(error, path):
     """Return what an OSError, ValueError or MemoryError says about the file `path`: one line that starts with it."""
     message = str(getattr(error, "strerror", None) or error)
-    return message if message.startswith((f"{path} is not", f"{path} does not")) else f"{path}: {message}"
+    return message if message.startswith(f"{path} is not") else f"{path}: {message}"
 
 
 def write(line):
@@ -41,10 +40,7 @@ def main():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not in a notebook
             stream.reconfigure(errors="replace")  # the encoding may lack "°", or characters of a file name
-    try:
-        net = load_net()
-    except (OSError, ValueError) as error:
-        sys.exit(error_message(error, WEIGHTS))
+    net = load_net()
     for path in options.picture:
         try:
             answer = read_as_text(net, path, options.number)

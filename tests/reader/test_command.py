@@ -14,7 +14,6 @@ from helpers import ROOT
 from PIL import Image
 
 import reader.__main__ as command
-from model import load_net
 from reader import read_digit, samples
 
 SAMPLE = samples.FOLDER / "tablet.png"
@@ -48,15 +47,6 @@ def test_numbers_and_warnings_are_printed(net, capsys, monkeypatch, tmp_path):
     assert re.fullmatch(rf"{re.escape(str(path))}: 407, confidence \d+\.\d%", number)
     assert digit.endswith("".join(f"; warning: {warning}" for warning in read_digit(net, path)[1]))
     assert "side by side" in digit
-
-
-def test_bad_weights_are_reported_in_one_line(monkeypatch, tmp_path):
-    weights = tmp_path / "weights.pt"
-    weights.write_bytes(b"torn")
-    monkeypatch.setattr(command, "WEIGHTS", weights)
-    monkeypatch.setattr(command, "load_net", lambda: load_net(weights))
-    with pytest.raises(SystemExit, match=rf"\A{re.escape(str(weights))}.*\Z"):
-        run(monkeypatch, SAMPLE)
 
 
 def start(*arguments, **options):

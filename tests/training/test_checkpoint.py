@@ -179,8 +179,8 @@ def test_fit_refuses_the_checkpoint_of_another_run_and_names_the_difference(path
 
 
 def test_disk_error_costs_one_checkpoint_and_not_the_run(uninterrupted, path, monkeypatch, capsys):
-    """The second checkpoint fails: training continues, and could be resumed from the first one."""
-    write_bytes, calls, epochs_in_file = Path.write_bytes, [], []
+    """The second of two checkpoints fails."""
+    write_bytes, calls = Path.write_bytes, []
 
     def fail_second_time(self, content):
         calls.append(1)
@@ -188,14 +188,9 @@ def test_disk_error_costs_one_checkpoint_and_not_the_run(uninterrupted, path, mo
         if len(calls) == 2:
             raise OSError("the disk is full")
 
-    def look(state):
-        if path.exists():
-            epochs_in_file.append(len(torch.load(path, weights_only=True)["run"]["history"]))
-
     monkeypatch.setattr(Path, "write_bytes", fail_second_time)
     model = start()
-    assert_same_run(model, run(model, checkpoint=path, extra_metrics=look), uninterrupted)
-    assert epochs_in_file == [1, 1]
+    assert_same_run(model, run(model, checkpoint=path), uninterrupted)
     assert capsys.readouterr().out.count(f"Checkpoint {path} cannot be written: ") == 1
     assert list(path.parent.iterdir()) == []
 

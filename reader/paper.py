@@ -25,16 +25,12 @@ def crop_to_sheet(brightness):
     nearest = ndimage.distance_transform_edt(~interior, return_distances=False, return_indices=True)
     paper = resize(small[tuple(nearest)], brightness.shape)
     contrast = abs(np.median(small[sheet]) - np.median(small[~sheet]))
-    if is_crossed(inside, np.abs(brightness - paper) > 1.2 * contrast):
+    is_ink = np.abs(brightness - paper) > 1.2 * contrast
+    edge = inside & ~ndimage.binary_erosion(inside, iterations=2)
+    if is_ink[edge].mean() > 0.02:  # ink crosses the edge: it is a patch of light, not a sheet
         return brightness, (0, 0)
     rows, columns = bounding_box(inside)
     return np.where(inside, brightness, paper)[rows, columns], (int(columns.start), int(rows.start))
-
-
-def is_crossed(sheet, ink):
-    """Return whether `ink` crosses the edge of `sheet`, both bool [H, W]; then it is a patch of light, not a sheet."""
-    edge = sheet & ~ndimage.binary_erosion(sheet, iterations=2)
-    return ink[edge].mean() > 0.02
 
 
 def find_sheet(brightness):

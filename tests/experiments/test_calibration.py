@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 from experiments import calibration
 
@@ -31,6 +31,7 @@ def test_tests_of_equal_confidences():
     assert (tests["mistakes"], tests["expected"]) == (20, pytest.approx(15))
     assert tests["count_p"] == pytest.approx(binomtest(20, 100, 0.15).pvalue)
     assert abs(tests["spiegelhalter_z"]) == pytest.approx(5 / (100 * 0.85 * 0.15) ** 0.5, rel=1e-5)
+    assert tests["spiegelhalter_p"] == pytest.approx(chi2.sf(tests["spiegelhalter_z"] ** 2, 1))
     confidence, _ = calibration.confidences(logits_of(0.85) / tests["temperature"], LABELS)
     assert confidence.mean() == pytest.approx(0.8, abs=1e-3)
     assert tests["log_loss_at_best"] < tests["log_loss"]

@@ -54,7 +54,7 @@ def accuracies(rows):
 def answers():
     """Return the answers as text, by variant: mean and range after the last epoch, "99.41% (99.22 to 99.52)".
 
-    VARIANT_words says whether it differs significantly from the recipe, by three simultaneous intervals paired by seed.
+    VARIANT_minus is its difference from the recipe in percentage points: three simultaneous intervals, paired by seed.
     `two_seeds` has the recipe's accuracies from its first two seeds, `parameters` those of `half_net`.
     """
     runs = accuracies(results.read("exercises"))
@@ -64,8 +64,9 @@ def answers():
         name, own = variant.replace(" ", "_"), runs[variant]
         texts[name] = f"{stats.fixed(own.mean(), 2)}% ({own.min():.2f} to {own.max():.2f})"
         if variant != "the recipe":
-            direction = stats.compare(own, recipe, m=len(VARIANTS) - 1).direction
-            texts[f"{name}_words"] = f"significantly {direction}" if direction else "no significant difference"
+            difference = stats.compare(own, recipe, m=len(VARIANTS) - 1)
+            verdict = f"significantly {difference.direction}" if difference.direction else "no significant difference"
+            texts[f"{name}_minus"] = f"{difference.format(2)} points, {verdict}"
     return texts
 
 

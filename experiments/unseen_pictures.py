@@ -13,9 +13,9 @@ NAMES = {"digit": "single digits", "number": "numbers"}
 
 def cells(name, rows, percentage):
     """Return one row of the table."""
-    warned = (rows["warned"] | rows["refused"]) == 1
-    silent = (rows["right"] == 0) & ~warned
-    return name, rows["source"].nunique(), len(rows), rows["right"].sum(), percentage, warned.sum(), silent.sum()
+    silent = (rows[["right", "refused", "warned"]] == 0).all(axis=1)
+    counts = (rows[column].sum() for column in ("refused", "warned"))
+    return name, rows["source"].nunique(), len(rows), rows["right"].sum(), percentage, *counts, silent.sum()
 
 
 def table():
@@ -27,11 +27,13 @@ def table():
         lines.append(cells(f"**{name}**", pictures, estimate.percent(1)))
         for kind, own in pictures.groupby("kind"):
             lines.append(cells(f"{task}: {kind}", own, f"{stats.fixed(100 * own['right'].mean(), 1)}%"))
-    counts = ("with a warning", "wrong without a warning")
+    counts = ("refused", "with a warning", "wrong without a warning")
     return stats.markdown(("pictures", "repositories", "n", "right", "right (95% interval)", *counts), lines)
 
 
 def figures():
-    """Return how many pictures of each task are right, as text, such as {"digits": "1,229 of 1,257", …}."""
-    right = results.read("unseen_pictures").groupby("task")["right"]
-    return {f"{task}s": f"{own.sum():,} of {len(own):,}" for task, own in right}
+    """Return how many pictures are right, as text: "digits" and "numbers", and the numbers of each "set"."""
+    rows = results.read("unseen_pictures")
+    groups = {f"{task}s": own for task, own in rows.groupby("task")}
+    groups |= dict(iter(groups["numbers"].groupby("set")))
+    return {name.replace(" ", "_"): f"{own['right'].sum():,} of {len(own):,}" for name, own in groups.items()}

@@ -80,18 +80,18 @@ def committed_runs():
 def differences(epoch):
     """Return number of parameters → the `Estimate` of its difference in mean from ours on the GPU, not paired.
 
-    For the networks of more than 6,000 parameters, whose intervals are simultaneous.
+    The intervals are simultaneous.
     """
     runs = committed_runs()[epoch]
-    large = [parameters for parameters in SOURCES if parameters > 6000]
-    return {n: stats.compare_means(runs[n], runs[OURS], m=len(large)) for n in large}
+    return {n: stats.compare_means(runs[n], runs[OURS], m=len(SOURCES)) for n in SOURCES}
 
 
 def in_words():
     """Return epoch → which of the three larger networks differ significantly from ours after it, as text."""
     words = {}
     for epoch in (5, 8, *EPOCHS):
-        found = [f"{n:,} parameters by {own.format()}" for n, own in differences(epoch).items() if own.direction]
+        large = {n: own for n, own in differences(epoch).items() if n > 6000}
+        found = [f"{n:,} parameters by {own.format()}" for n, own in large.items() if own.direction]
         words[str(epoch)] = f"after epoch {epoch}, {' and '.join(found) or 'none of the three'}"
     return words
 
@@ -103,8 +103,8 @@ def table():
         ours = parameters == OURS
         row = [f"**{OURS:,}**, this repository" if ours else f"[{parameters:,}]({SOURCES[parameters]})", len(own)]
         for epoch in EPOCHS:
-            difference = minus_ours[epoch].get(parameters)
-            row += [stats.t_interval(own[epoch]).percent(), difference.format() if difference else ""]
+            difference = "" if ours else minus_ours[epoch][parameters].format()
+            row += [stats.t_interval(own[epoch]).percent(), difference]
         rows.append(row)
     columns = ["parameters", "seeds"]
     for epoch in EPOCHS:

@@ -1,42 +1,27 @@
-"""How fast is the draw-a-digit page, and how does it read pen strokes? `make exp-page_study`
+"""How does the draw-a-digit page read pen strokes? `make exp-page_study ARGS=FILE`
 
-It measures in headless Chromium: a forward pass, and a full update after a point of a stroke (page_timing.csv); with
-`--strokes FILE`, instead, how many digits that people wrote with a pen are read correctly, alone and side by side
-(page_strokes.csv), in 4 minutes. FILE is a JSON list, packed by gzip, of {"writer", "label", "strokes"}: a stroke is a
-list of points [x, y], y downwards, and a writer's digits have a median height of 100. The results are those of 1,903
-digits by 255 writers from UNIPEN, train_r01_v07, category 1a (Guyon, Schomaker, Plamondon, Liberman and Janet, "UNIPEN
-project of on-line data exchange and recognizer benchmarks", 1994; doi:10.5281/zenodo.1195803, CC BY 4.0). Numbers are
-composed of two to four digits of one writer.
+In headless Chromium, how many digits that people wrote with a pen are read correctly, alone and side by side. FILE is a
+JSON list, packed by gzip, of {"writer", "label", "strokes"}: a stroke is a list of points [x, y], y downwards, and a
+writer's digits have a median height of 100. Numbers are composed of two to four digits of one writer. page_strokes.csv
+is of 1,903 digits by 255 writers, which takes 4 minutes. They are from UNIPEN, train_r01_v07, category 1a (Guyon,
+Schomaker, Plamondon, Liberman and Janet, "UNIPEN project of on-line data exchange and recognizer benchmarks", 1994;
+doi:10.5281/zenodo.1195803, CC BY 4.0).
 """
 
 import gzip
 import json
-import os
 import random
-import statistics
 from pathlib import Path
 
 import pandas as pd
 
-from experiments import results, stats
+from experiments import results
 from experiments.reader_study import count
 from web.browser import open_chrome
 from web.build import PAGE
 from web.check import read_check
 
-CALLS = 50  # timed, after ten to warm up
 GAPS = (0.3, 0.15, 0.0, -0.1)  # between the boxes of neighbouring digits, in line heights
-TIMING = """
-    const pixels = new Float32Array(784).map((_, i) => (i % 7) / 7);
-    const time = (call) => Array.from({ length: arguments[0] + 10 }, (_, i) => {
-      const start = performance.now();
-      call(i);
-      return performance.now() - start;
-    }).slice(10);
-    const stroke = [[150, 48], [82, 120], [112, 226], [203, 140]];
-    const addPoint = (i) => { strokes = [[...stroke, [150 + i / 100, 48]]]; classify(); };
-    return [time(() => forward(pixels)), time(addPoint)];
-"""
 READ = """
     return arguments[0].map((drawing) => {
       strokes = drawing;
@@ -89,13 +74,6 @@ def read(chrome, drawings):
     return [(label, *reading) for (label, _), reading in zip(drawings, readings, strict=True)]
 
 
-def measure_timing(chrome):
-    """Yield the row of page_timing.csv."""
-    forward, update = (f"{statistics.median(times):.1f}" for times in chrome.execute_script(TIMING, CALLS))
-    browser = f"Chromium {chrome.capabilities['browserVersion'].split('.')[0]}"
-    yield {"forward_ms": forward, "update_ms": update, "n": CALLS, "browser": browser, "cores": os.cpu_count()}
-
-
 def measure_strokes(chrome, file):
     """Yield the rows of page_strokes.csv for the pen strokes in `file`."""
     digits, writers, rng = json.loads(gzip.decompress(file.read_bytes())), {}, random.Random(0)
@@ -114,14 +92,6 @@ def measure_strokes(chrome, file):
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
-def timing_table():
-    """Return the times as a Markdown table."""
-    row = results.read("page_timing").iloc[0]
-    where = f"{row['browser']}, {row['cores']} cores of {row['device'].removeprefix('cpu ')}"
-    rows = ("forward pass", row["forward_ms"]), ("full update after a point of a stroke", row["update_ms"])
-    return stats.markdown((f"median, in {where}", "ms"), rows)
-
-
 def check():
     """Return the figures of the comparison with PyTorch, made by `python -m web.build`."""
     row = read_check()
@@ -130,16 +100,15 @@ def check():
 
 
 def main():
-    parser = results.parser("Measure the draw-a-digit page in headless Chromium.")
-    parser.add_argument("--strokes", type=Path, metavar="FILE", help="read these pen strokes, and time nothing")
+    parser = results.parser("Let the draw-a-digit page read pen strokes, in headless Chromium.")
+    parser.add_argument("file", type=Path, help="the strokes, .json.gz")
     options = parser.parse_args()
     with open_chrome() as chrome:
         chrome.set_script_timeout(600)  # of forty drawings, on a busy machine
         chrome.get(PAGE.as_uri())
-        rows = measure_strokes(chrome, options.strokes) if options.strokes else measure_timing(chrome)
-        found = pd.DataFrame(rows)
+        found = pd.DataFrame(measure_strokes(chrome, options.file))
     print(found.to_string())
-    path = results.path_for("page_strokes" if options.strokes else "page_timing", options.update)
+    path = results.path_for("page_strokes", options.update)
     found.assign(**results.machine_columns()).to_csv(path, index=False, lineterminator="\n")
 
 

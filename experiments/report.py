@@ -45,7 +45,6 @@ REGIONS = {
     "speed_gpu": lazily("speed.steps_table", "cuda", "steps"),
     "speedups_cpu": lazily("speed.steps_table", "cpu", "speedups"),
     "speedups_gpu": lazily("speed.steps_table", "cuda", "speedups"),
-    "page": lazily("page_study.timing_table"),
     "page_check": lazily("page_study.check"),
     "page_strokes": lazily("reader_study.table", "page_strokes", "split"),
     # Single figures, by a second name: epyc.mean_10

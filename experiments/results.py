@@ -23,12 +23,7 @@ BUILD = ROOT / "build"
 
 def read(name):
     """Return results/NAME.csv as a DataFrame."""
-    return read_csv(RESULTS / f"{name}.csv")
-
-
-def read_csv(path):
-    """Return the CSV file `path` as a DataFrame."""
-    return pd.read_csv(path)
+    return pd.read_csv(RESULTS / f"{name}.csv")
 
 
 def path_for(name, update):

@@ -255,7 +255,7 @@ def main():
     for new in measure_all(options.parts, options.repetitions, options.steps):
         new = new.assign(**machine)
         print(new[["part", "variant", "workers", "epochs", "metric", "n", "median", "minimum", "maximum"]].to_string())
-        old = results.read_csv(path) if path.exists() else new[:0]
+        old = pd.read_csv(path) if path.exists() else new[:0]
         old = old[(old["device"] != machine["device"]) | (old["part"] != new["part"].iloc[0])]
         pd.concat([old, new]).to_csv(path, index=False, float_format="%.5g", lineterminator="\n")
 

@@ -1,4 +1,4 @@
-"""page_study.py: pen strokes and times, on the page."""
+"""page_study.py: pen strokes on the page."""
 
 import gzip
 import json
@@ -19,9 +19,3 @@ def test_pen_strokes_are_read_alone_and_side_by_side(browser, tmp_path):
     assert (digits["n"], digits["right"], digits["wrong without a warning"]) == (11, 10, 1)  # a 3 with a wrong label
     assert [number["n"] for number in numbers] == [1] * len(page_study.GAPS)
     assert numbers[0]["right"] == 1  # widely spaced
-
-
-def test_times_are_measured(browser):
-    browser.get(PAGE.as_uri())
-    (row,) = page_study.measure_timing(browser)
-    assert 0 < float(row["forward_ms"]) < 1000

@@ -19,6 +19,10 @@ from web.layers import layers_of
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE, PAGE = HERE / "draw.template.html", HERE / "draw.html"
+FOOTER = (
+    "<footer><p>When this page was built, its forward pass was compared with PyTorch’s on all {:,} test images of "
+    "MNIST: the logits differ by at most {:.6f}.</p></footer>\n"
+)
 
 
 class EmbeddedPage:
@@ -44,12 +48,12 @@ def build(model, check=None):
     layers, weights = layers_of(model)
     page = TEMPLATE.read_text(encoding="utf-8")
     for name, value in {
-        "LAYERS": json.dumps(layers),
+        "LAYERS": json.dumps(layers, separators=(",", ":")),
         "WEIGHTS": base64.b64encode(weights.numpy().astype("<f4").tobytes()).decode(),
         "PARAMETERS": f"{sum(p.numel() for p in model.parameters()):,}",
         "MEAN": str(MEAN),
         "STD": str(STD),
-        "CHECK": footer(check) if check else "",
+        "CHECK": FOOTER.format(int(check["images"]), float(check["largest_difference"])) if check else "",
     }.items():
         page = page.replace(f"%{name}%", value)
     for name, tag in (("STYLE_HASH", "style"), ("SCRIPT_HASH", "script")):
@@ -60,15 +64,6 @@ def build(model, check=None):
 def csp_hash(text):
     """Return the hash of `text` in the notation of a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def footer(row):
-    """Return the line that reports `row` of page_check.csv."""
-    return (
-        "<footer><p>When this page was built, its forward pass was compared with PyTorch’s on all "
-        f"{int(row['images']):,} test images of MNIST: the logits differ by at most "
-        f"{float(row['largest_difference']):.6f}.</p></footer>\n"
-    )
 
 
 def main():

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 import utils
+from web.browser import MISSING, has_chrome, open_chrome
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECK = ROOT / "experiments" / "results" / "page_check.csv"
@@ -47,8 +48,6 @@ def check_page(model, page):
 
     Ends the program if a logit differs by more than `TOLERANCE`.
     """
-    from web.browser import MISSING, has_chrome, open_chrome  # which needs Selenium
-
     if not has_chrome():
         print(f"The page was not compared with PyTorch, and does not say so: that {MISSING}.")
         return None

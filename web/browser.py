@@ -23,7 +23,7 @@ def open_chrome():
     options = webdriver.ChromeOptions()
     for flag in FLAGS.split():
         options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # Without a path, Selenium would search the network for a driver.
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     chrome.set_window_size(1000, 1400)

@@ -46,9 +46,6 @@ def ink_of(browser):
     return np.array(ink, dtype=np.uint8).reshape(160, 160)
 
 
-# --- One digit ---
-
-
 def test_digits_are_classified_as_by_the_reader(open_page, net):
     bars = "[...document.querySelectorAll('#bars li')].map((li) => li.textContent)"
     pixels = "Array.from(toMnistFormat(inkOf(strokes)), (p) => Math.round(255 * p))"
@@ -78,9 +75,6 @@ def test_ink_is_what_a_round_pen_covers(open_page):
             offset = pixels - start - along[..., None] * (end - start)
             distance = np.minimum(distance, np.linalg.norm(offset, axis=-1))
     assert np.abs(255 * (8.5 - distance).clip(0, 1) - ink_of(open_page)).max() < 1
-
-
-# --- Several digits ---
 
 
 def test_digits_side_by_side_are_a_number(open_page):
@@ -136,9 +130,6 @@ def test_details_follow_the_digit_that_is_drawn_pressed_or_tapped(open_page):
     assert buttons(open_page) == []
 
 
-# --- Why? ---
-
-
 def test_why_marks_the_ink_that_decides(open_page):
     """Without the ink that it marks, the digit is read as it says."""
     page.show(open_page, page.STROKES[3])
@@ -171,9 +162,6 @@ def test_why_explains_the_digit_that_is_shown_after_each_stroke(open_page):
     page.move(open_page, (60, 200), down=False)
     page.press(open_page, "clear")
     assert page.text_of(open_page, "reason") == ""
-
-
-# --- Warnings ---
 
 
 def test_digits_of_any_size_are_classified_without_a_warning(open_page):

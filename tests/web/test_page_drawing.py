@@ -34,9 +34,6 @@ def test_answer_is_shown_while_drawing_and_announced_after_the_stroke(open_page)
     assert page.text_of(open_page, "verdict").startswith("Classified as 1, ")
 
 
-# --- Mouse, finger and pen ---
-
-
 @pytest.mark.parametrize(("kind", "digit"), [("mouse", 2), ("touch", 3), ("pen", 4)])
 def test_mouse_finger_and_pen_draw(open_page, kind, digit):
     page.draw(open_page, page.STROKES[digit], kind=kind)
@@ -90,9 +87,6 @@ def test_drawing_is_repainted_on_another_screen(open_page):
     assert page.js(open_page, "pad.width === 2 * pad.clientWidth")
     for x, y in itertools.chain(*page.STROKES[4]):
         assert page.colour_at(open_page, x, y) == [255, 255, 255]
-
-
-# --- Buttons and keys ---
 
 
 def test_undo_removes_a_stroke_and_restores_what_was_cleared(open_page):

@@ -11,8 +11,6 @@ from web import build
 
 CROSS = [[(50, 50), (230, 230)], [(230, 50), (50, 230)]]
 
-# --- Screens ---
-
 # Phones in portrait and landscape, a tablet, a desktop: width, height, device pixel ratio, touched or not.
 SCREENS = [
     *((320, 568, 2, True), (360, 740, 3, True), (568, 320, 2, True), (740, 360, 3, True), (932, 430, 3, True)),
@@ -63,9 +61,6 @@ def test_page_says_so_if_scripts_do_not_run(browser):
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-# --- The example, a saved page, a notebook ---
-
-
 def test_page_opens_with_an_example_that_the_first_stroke_replaces(open_page):
     assert page.js(open_page, "(strokes = example, animateExample(100, 10), strokes[0].length)") == 4  # after 90 ms
     page.preference(open_page, "prefers-reduced-motion", "reduce")
@@ -106,9 +101,6 @@ def test_frame_of_a_notebook_is_as_high_as_the_page(open_page, net, tmp_path, wi
     open_page.switch_to.default_content()
 
 
-# --- Colours, keyboard and screen readers ---
-
-
 def test_forced_colours_mark_the_selected_digit(open_page):
     page.show(open_page, page.side_by_side(page.STROKES[7], page.STROKES[3]))
     page.preference(open_page, "forced-colors", "active")
@@ -135,9 +127,6 @@ def test_screen_readers_hear_names_and_the_answer_once(open_page):
     pad = open_page.execute_cdp_cmd("Runtime.evaluate", {"expression": "pad"})["result"]["objectId"]
     node = open_page.execute_cdp_cmd("Accessibility.getPartialAXTree", {"objectId": pad, "fetchRelatives": False})
     assert "Arrow keys move the pen" in node["nodes"][0]["description"]["value"]
-
-
-# --- What it may load ---
 
 
 def test_content_security_policy_forbids_requests_and_other_scripts(browser):

@@ -60,9 +60,7 @@ def test_committed_page_is_up_to_date(net):
     assert committed.size == 6456
     # Another processor may round the last bit of a float32 the other way: one part in 2**23.
     np.testing.assert_allclose(built, committed, rtol=2e-7, atol=0)
-    found, expected = (
-        re.sub(r"sha256-[^']*|" + re.escape(own), "", text) for text, own in zip(pages, encoded, strict=True)
-    )
+    found, expected = (re.sub(r"""sha256-[^']*|atob\(".*?"\)""", "", text) for text in pages)
     assert found == expected
 
 

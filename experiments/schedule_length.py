@@ -1,26 +1,19 @@
-"""How many epochs does it need? The recipe with schedules of 3 to 30 epochs. `make exp-schedule_length`
+"""How many epochs does it need? The recipe with schedules of 3 to 30 epochs.
 
 A run is `utils.fit(epochs=N)` and nothing else changed: the learning rate goes through its whole schedule in N epochs,
-with all 60,000 training images. The test set is evaluated after the last epoch, and nothing is chosen by it. One row
-per run goes to schedule_length.csv, accuracies in percent. Of the committed runs, those of 15 epochs are in seeds.csv,
-those on a GPU in schedule_N_cuda.csv (`python -m experiments.seeds --epochs N`), and the Xeon's in exercises.csv.
+with all 60,000 training images. The test set is evaluated after the last epoch, and nothing is chosen by it.
+`make exp-seeds ARGS="--epochs N"` trains the schedule of N epochs. schedule_length.csv has the last epochs of the runs
+on the EPYC, accuracies in percent; its 15 epochs are in seeds.csv, the GPU's runs in schedule_N_cuda.csv, and the
+Xeon's in exercises.csv.
 """
 
 import pandas as pd
 
-from experiments import exercises, results, runner, seeds, stats
+from experiments import exercises, results, seeds, stats
 
 SCHEDULES = {3: 10, 4: 10, 5: 10, 6: 10, 8: 10, 10: 10, 30: 5}  # epochs → seeds
 GPU_SCHEDULES = (4, 5, 6)
 NAMES = {"epyc": "AMD EPYC", "xeon": "Intel Xeon", "h100": "NVIDIA H100"}
-
-
-def train_one(run):
-    """Train with one schedule from one seed; return the last epoch as the only row, with the seconds of all epochs."""
-    rows = runner.train(run, epochs=run["epochs"])
-    last = rows[-1] | {"seconds": f"{sum(float(row['seconds']) for row in rows):.1f}"}
-    del last["epoch"]
-    return [last]
 
 
 def committed_runs():
@@ -54,15 +47,3 @@ def table():
         above, mean = f"{(run > seeds.TARGET).sum()} of {len(run)}", stats.t_interval(run).percent()
         rows.append((epochs, NAMES[machine], len(run), mean, f"{run.min():.2f}%", above))
     return stats.markdown(("epochs", "machine", "seeds", "mean (95% interval)", "worst", "above 99.40%"), rows)
-
-
-def main():
-    options = runner.parser("Train the recipe with schedules of 3 to 30 epochs.", seeds=10).parse_args()
-    runs = [{"epochs": n, "seed": seed} for n, most in SCHEDULES.items() for seed in range(min(most, options.seeds))]
-    path = results.path_for("schedule_length", options.update)
-    rows = runner.run_all(path, runs, train_one, options, epochs=1)
-    print(rows.groupby("epochs")["test_accuracy"].describe().to_string())
-
-
-if __name__ == "__main__":
-    main()

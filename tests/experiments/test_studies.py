@@ -10,7 +10,7 @@ import pytest
 from helpers import make_net
 
 import utils
-from experiments import buildup, exercises, other_networks, results, runner, schedule_length, seeds
+from experiments import buildup, exercises, other_networks, results, runner, seeds
 
 # Two runs: one above 99.40% from epoch 6 on, the other exactly at 99.40% in epochs 1 and 14. One never exceeds it.
 STEADY = [99.0] * 5 + [99.41] * 4 + [99.50] * 6
@@ -34,7 +34,7 @@ def test_summarize_counts_strictly_above_the_target():
 
 @pytest.mark.parametrize(
     ("study", "runs", "epochs"),
-    [(buildup, 5, 15), (exercises, 4, 6), (other_networks, 5, 15), (schedule_length, 7, 1), (seeds, 1, 15)],
+    [(buildup, 5, 15), (exercises, 4, 6), (other_networks, 5, 15), (seeds, 1, 15)],
 )
 def test_a_study_trains_all_that_its_file_lacks(study, runs, epochs, small, tmp_path, monkeypatch, capsys):
     """From one seed. Only the first epoch is trained, on three batches, and counts as all of them."""
@@ -65,8 +65,6 @@ def test_a_run_of_the_seeds_is_fit_with_its_defaults_and_records_wrong_images(fe
         assert row["train_loss"] == f"{epoch['train_loss']:.5f}"
     wrong = utils.compute_logits(net, few[1].images).argmax(dim=1) != few[1].labels
     assert rows[-1]["wrong"] == " ".join(str(i) for i in wrong.nonzero()[:, 0].tolist())
-    (row,) = schedule_length.train_one({"epochs": 2, "seed": 3})
-    assert row["test_accuracy"] == rows[-1]["test_accuracy"]
 
 
 def test_the_buildup_changes_one_thing_at_a_time():

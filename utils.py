@@ -141,6 +141,8 @@ def fit(
         compute_logits(model.to(device), train.images[:2])  # raises ValueError unless it returns logits
         lr_multipliers = schedule(total)
         validation.require_finite(f"schedule({total})", lr_multipliers, total)
+        expected = "above 0 in at least one step; use more epochs or a smaller batch_size"
+        validation.require(lr_multipliers.any(), f"schedule({total})", lr_multipliers.tolist(), expected)
         state = TrainState(model, train, lr_multipliers, batch_size, make_optimizers, lr, ema_decay, seed)
         try:
             saver = None

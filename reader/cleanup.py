@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from reader.image_ops import border_values, corner_values, label_ink
+from reader.image_ops import EIGHT_CONNECTED, border_values, corner_values, label_ink, opened
 from reader.lines import erase_grid, erase_ruled_lines
 
 MAX_FRAMES = 20  # to save time, only so many of the largest components are examined
@@ -13,7 +13,8 @@ def remove_clutter(ink, is_number=False):
     """Return `ink`, float [H, W] from 0 to 1, without the connected components that are not writing.
 
     Components that touch the border of the picture are removed too if there are others of some size. Of a number, only
-    those in a corner of the picture are.
+    those in a corner of the picture are. Also returns whether strokes as high as the digits of a number were removed
+    with a frame or a line that they touch.
     """
     ink = erase_grid(ink, is_number)
     if is_number:
@@ -21,15 +22,27 @@ def remove_clutter(ink, is_number=False):
     components = label_ink(ink)
     labels = np.arange(1, components.max() + 1)
     if len(labels) == 0:
-        return np.zeros_like(ink)
+        return np.zeros_like(ink), False
     # A speck is small relative to the largest component, so search again whenever that may have changed.
     kinds = [is_speck, is_hole, is_speck, is_frame, is_speck, is_straight_line, is_speck]
+    lines = []
     for is_clutter in [*kinds, is_in_corner] if is_number else kinds:
         clutter = is_clutter(components, labels, is_number)
         if not clutter.all():
+            lines += [*labels[clutter]] if is_clutter in {is_frame, is_straight_line} else []
             labels = labels[~clutter]
     writing = np.isin(components, labels)
-    return ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
+    kept = ink * (ndimage.binary_dilation(writing, iterations=2) & (writing | (components == 0)))
+    starts, stops = extents(components, labels)
+    return kept, is_number and holds_digits(np.isin(components, lines), (stops - starts)[:, 0].max())
+
+
+def holds_digits(lines, height):
+    """Return whether `lines`, bool [H, W], have strokes about as high as digits of this `height`."""
+    length = int(1.5 * height) | 1
+    straight = opened(lines, length, 0) | opened(lines, length, 1)
+    strokes, _ = ndimage.label(lines & ~ndimage.binary_dilation(straight, iterations=2), EIGHT_CONNECTED)
+    return any(rows.stop - rows.start > 0.6 * height for rows, _ in ndimage.find_objects(strokes))
 
 
 def extents(components, labels):

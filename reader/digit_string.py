@@ -45,8 +45,8 @@ def read_number(model, picture):
 
     Takes the same pictures as `read_digit`. Boxes are in pixels of the picture as it is displayed, that is, rotated as
     its EXIF orientation says. Commas, minus signs, ruled lines and a frame around the number are ignored. The reasons,
-    a list of sentences, are those of each digit, and that the number of digits may be wrong. Raises what `read_digit`
-    raises, and ValueError if it isn't one line.
+    a list of sentences, are those of each digit, that the number of digits may be wrong, and that digits may have been
+    removed with a frame. Raises what `read_digit` raises, and ValueError if it isn't one line.
     """
     brightness, (full_width, _) = load_image_and_size(picture)
     scale = full_width / brightness.shape[1]
@@ -62,7 +62,7 @@ def read_number(model, picture):
 
 def read_line(model, brightness, scale, max_side):
     """Return what `read_number` does, at a size of at most `max_side` pixels; `scale` is that of the picture."""
-    ink, area = extract(brightness, max_side, is_number=True)
+    ink, area, has_lost_digits = extract(brightness, max_side, is_number=True)
     # Faint ink may belong to a stroke, or join two digits that touch.
     readings = [read_ink(model, ink, FAINT)]
     with contextlib.suppress(ValueError):  # without it, broken strokes may look like two lines
@@ -71,6 +71,8 @@ def read_line(model, brightness, scale, max_side):
     if not best.groups:
         raise nothing_found()
     digits, warnings = [], []
+    if has_lost_digits:
+        warnings.append("digits may be missing: they touch lines that were removed")
     rivals = [reading.score for reading in readings if len(reading.groups) != len(best.groups)]
     if best.score - max([best.rival_score, *rivals]) < MIN_MARGIN:
         warnings.append("the number of digits may be wrong: they can be separated in another way")

@@ -21,9 +21,10 @@ def extract_ink(brightness):
 
 
 def extract(brightness, max_side=MAX_SIDE, is_number=False):
-    """Return the ink of a picture, shrunk until its longer side has at most `max_side` pixels, and its area.
+    """Return the ink of a picture, shrunk until its longer side has at most `max_side` pixels, and where it is from.
 
-    The area is the part of the picture that the ink is from, (left, top, width, height) in pixels.
+    That is the part of the picture, (left, top, width, height) in pixels. Also returns whether ink as high as digits
+    was removed together with the lines that it touches.
     """
     brightness, (left, top) = crop_to_sheet(brightness)
     area = left, top, *brightness.shape[::-1]
@@ -41,10 +42,10 @@ def extract(brightness, max_side=MAX_SIDE, is_number=False):
     full_ink = np.median(contrast[contrast > threshold])
     if full_ink - no_ink < (MIN_CONTRAST if noise > 0.001 else MIN_CLEAN_CONTRAST):
         raise nothing_found()
-    ink = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
+    ink, has_lost_digits = remove_clutter(np.clip((contrast - no_ink) / (full_ink - no_ink), 0, 1), is_number)
     if not ink.any():
         raise nothing_found()
-    return ink, area
+    return ink, area, has_lost_digits
 
 
 def nothing_found():

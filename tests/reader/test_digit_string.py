@@ -133,6 +133,14 @@ def test_faint_ink_is_read(net):
     assert read(net, (0.7 - 0.2 * np.kron(ink_of_number("407"), np.ones((2, 2))) + noise).clip(0, 1)) == "407"
 
 
+def test_digits_lost_with_their_boxes_get_a_warning(net):
+    ink = ink_of_number("40728")
+    ink[26:30, 20:280] = ink[84:88, 20:280] = 1  # a row of boxes, which the digits touch
+    ink[26:88, 20:251:46] = ink[26:88, 280] = 1
+    with_boxes = np.hstack([np.pad(ink, 9), np.pad(ink_of_number("3"), 9)])
+    assert any("digits may be missing" in warning for warning in read_number(net, 1 - with_boxes)[1])
+
+
 BARCODE = np.zeros((900, 1200))
 BARCODE[150:750, 60:1160] = np.arange(1100) % 11 < 4
 NOT_ONE_LINE = {

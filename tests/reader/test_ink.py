@@ -93,7 +93,7 @@ WRITING = {
 @pytest.mark.parametrize("name", WRITING)
 def test_remove_clutter_keeps_writing(name):
     ink = WRITING[name]
-    np.testing.assert_array_equal(remove_clutter(ink)[ink > 0.5], ink[ink > 0.5])
+    np.testing.assert_array_equal(remove_clutter(ink)[0][ink > 0.5], ink[ink > 0.5])
 
 
 def test_strokes_of_one_pixel_in_a_large_picture_are_kept(net):

@@ -1,14 +1,8 @@
-"""Fixtures of the page's tests: the network, and the page open in a browser."""
+"""The page, open in a browser."""
 
 import pytest
 
-from model import load_net
 from web import build
-
-
-@pytest.fixture(scope="session")
-def net():
-    return load_net()
 
 
 @pytest.fixture

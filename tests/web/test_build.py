@@ -11,21 +11,21 @@ from torch import nn
 
 import utils
 from experiments.exercises import half_net
-from model import Net
+from model import Net, load_net
 from web import build, check
 
 
-def test_logits_equal_pytorch(open_page, net, mnist):
-    found, expected = check.compare_with_pytorch(net, mnist[1].images[:200].cpu(), open_page)
+def test_logits_equal_pytorch(open_page, mnist):
+    found, expected = check.compare_with_pytorch(load_net(), mnist[1].images[:200].cpu(), open_page)
     # The order of summation differs. Logits reach 30, where float32 has steps of 2e-6, and errors of layers add up.
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
-def test_feature_maps_equal_pytorch(open_page, net, mnist):
+def test_feature_maps_equal_pytorch(open_page, mnist):
     image = mnist[1].images[:1].cpu()
     expected, features = {}, utils.normalize(image)
     with torch.inference_mode():
-        for name, stage in net.named_children():
+        for name, stage in load_net().named_children():
             features = expected[name] = stage(features)
     script = "return forward(arguments[0]).stages.map(({ name, data }) => [name, Array.from(data)])"
     stages = dict(open_page.execute_script(script, (image.flatten().float() / 255).tolist()))
@@ -51,10 +51,10 @@ def test_another_model_equals_pytorch(browser, tmp_path):
     assert f"{sum(p.numel() for p in model.parameters())} parameters" in browser.title
 
 
-def test_committed_page_is_up_to_date(net):
+def test_committed_page_is_up_to_date():
     row = check.read_check()
     assert row["images"] == row["same_digit"] == "10000"
-    pages = build.PAGE.read_text(encoding="utf-8"), build.build(net, row)
+    pages = build.PAGE.read_text(encoding="utf-8"), build.build(load_net(), row)
     encoded = [re.search(r'atob\("(.*?)"\)', text)[1] for text in pages]
     committed, built = (np.frombuffer(base64.b64decode(weights), dtype="<f4") for weights in encoded)
     assert committed.size == 6456

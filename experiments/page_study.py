@@ -19,7 +19,6 @@ from experiments import results
 from experiments.reader_study import count
 from web.browser import open_chrome
 from web.build import PAGE
-from web.check import read_check
 
 GAPS = (0.3, 0.15, 0.0, -0.1)  # between the boxes of neighbouring digits, in line heights
 READ = """
@@ -94,8 +93,8 @@ def measure_strokes(chrome, file):
 
 def check():
     """Return the figures of the comparison with PyTorch, made by `python -m web.build`."""
-    row = read_check()
-    images, same_digit = (f"{int(row[column]):,}" for column in ("images", "same_digit"))
+    row = results.read("page_check").iloc[0]
+    images, same_digit = (f"{row[column]:,}" for column in ("images", "same_digit"))
     return {"images": images, "same_digit": same_digit, "difference": row["largest_difference"]}
 
 

@@ -24,8 +24,6 @@ def lazily(path, *arguments):
     return functools.cache(lambda: getattr(importlib.import_module(f"experiments.{module}"), function)(*arguments))
 
 
-XEON = "cpu Intel(R) Xeon(R) Processor"
-
 REGIONS = {
     # Sentences, paragraphs and tables
     "headline": lazily("seeds.headline"),
@@ -40,7 +38,7 @@ REGIONS = {
     "photo_robustness": lazily("reader_study.photos_table"),
     "other_digits": lazily("reader_study.table", "other_digits"),
     "time_to_accuracy": lazily("speed.runs_table"),
-    "time_to_accuracy_ratio": lazily("speed.to_target_ratio", XEON),
+    "time_to_accuracy_ratio": lazily("speed.to_target_ratio", "cpu Intel(R) Xeon(R) Processor"),
     "speed_cpu": lazily("speed.steps_table", "cpu", "steps"),
     "speed_gpu": lazily("speed.steps_table", "cuda", "steps"),
     "speedups_cpu": lazily("speed.steps_table", "cpu", "speedups"),

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from reader.classify import classify
 from reader.image_ops import CLEAR, FAINT, shrink
 from reader.ink import MAX_SIDE, extract, nothing_found
 from reader.load_image import load_image_and_size
+from reader.mnist_format import classify
 from reader.sanity_checks import classify_rotated, find_warnings
 from reader.segment import oversegment
 

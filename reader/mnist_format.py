@@ -1,4 +1,4 @@
-"""Ink → 28×28 pixels, the format of MNIST's digits.
+"""Ink → 28×28 pixels, the format of MNIST's digits → probabilities.
 
 LeCun et al., "Gradient-based learning applied to document recognition", 1998, section III.A: the digit is scaled to fit
 a box of 20×20 pixels, and its centre of mass is moved to the middle of the image. web/draw.template.html does the same.
@@ -8,11 +8,18 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+import utils
 from reader.image_ops import bounding_box
 
 SIZE = 28  # pixels of MNIST's images
 BOX = 20  # pixels of the box that a digit fills
 MIN_STROKE_WIDTH = 1.5  # pixels in that box; MNIST has hardly any thinner strokes
+
+
+def classify(model, inks):
+    """Return the probabilities of the ten digits for each of `inks`, float [H, W] from 0 to 1: float32 [N, 10]."""
+    images = torch.cat([to_mnist_format(ink) for ink in inks]).to(next(model.parameters()).device)
+    return utils.compute_logits(model, images).softmax(dim=1).cpu()
 
 
 def to_mnist_format(ink):

@@ -6,8 +6,8 @@ The network always answers with one of ten digits, often confidently, even if th
 import numpy as np
 from PIL import Image
 
-from reader.classify import classify
 from reader.image_ops import bounding_box
+from reader.mnist_format import classify
 from reader.shape_features import shape_features
 
 # The 99.9% quantiles of MNIST's training images, and for the minimum the 0.1% quantile (experiments/reader_study.py).

@@ -12,6 +12,8 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
+
 from model import load_net
 from training.data import MEAN, STD
 from web import check
@@ -70,8 +72,9 @@ def main():
     net = load_net()
     PAGE.write_text(build(net), encoding="utf-8")
     row = check.check_page(net, PAGE)
-    check.write_check(row)
+    check.CHECK.unlink(missing_ok=True)  # it was about another page
     if row:
+        pd.DataFrame([row]).to_csv(check.CHECK, index=False, lineterminator="\n")
         PAGE.write_text(build(net, row), encoding="utf-8")
     print(f"{PAGE.name}: {PAGE.stat().st_size / 1000:.0f} kB; {row}")
 

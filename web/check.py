@@ -1,7 +1,6 @@
 """Compare the page's forward pass, in Chromium, with PyTorch's. The result is experiments/results/page_check.csv."""
 
 import base64
-import csv
 import sys
 from pathlib import Path
 
@@ -13,19 +12,6 @@ from web.browser import MISSING, has_chrome, open_chrome
 ROOT = Path(__file__).resolve().parent.parent
 CHECK = ROOT / "experiments" / "results" / "page_check.csv"
 TOLERANCE = 1e-4  # of logits, which reach 30; float32 has steps of 2e-6 there, and errors of layers add up
-
-
-def read_check():
-    """Return the row of page_check.csv, a dictionary of str, or None if there is no such file."""
-    return next(csv.DictReader(CHECK.read_text(encoding="utf-8").splitlines())) if CHECK.exists() else None
-
-
-def write_check(row):
-    """Write `row` to page_check.csv; None removes the file, which was about another page."""
-    if row:
-        CHECK.write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n", encoding="utf-8")
-    else:
-        CHECK.unlink(missing_ok=True)
 
 
 def compare_with_pytorch(model, images, chrome):

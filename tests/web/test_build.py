@@ -5,6 +5,7 @@ import contextlib
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -52,8 +53,8 @@ def test_another_model_equals_pytorch(browser, tmp_path):
 
 
 def test_committed_page_is_up_to_date():
-    row = check.read_check()
-    assert row["images"] == row["same_digit"] == "10000"
+    row = pd.read_csv(check.CHECK).iloc[0].to_dict()
+    assert row["images"] == row["same_digit"] == 10_000
     pages = build.PAGE.read_text(encoding="utf-8"), build.build(load_net(), row)
     encoded = [re.search(r'atob\("(.*?)"\)', text)[1] for text in pages]
     committed, built = (np.frombuffer(base64.b64decode(weights), dtype="<f4") for weights in encoded)
@@ -81,7 +82,7 @@ def test_build_compares_the_page_with_pytorch_or_says_that_it_did_not(monkeypatc
     monkeypatch.setattr(check, "open_chrome", lambda: contextlib.nullcontext(browser))
     monkeypatch.setattr(check, "has_chrome", lambda: True)
     build.main()
-    assert check.read_check()["images"] == "20"
+    assert pd.read_csv(check.CHECK)["images"].item() == 20
     assert "on all 20 test images" in build.PAGE.read_text(encoding="utf-8")
     with pytest.raises(SystemExit, match=r"differ from PyTorch's by .*, more than 1e-04"):
         check.check_page(Net().eval(), build.PAGE)  # the page has other weights

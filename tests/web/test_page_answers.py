@@ -9,10 +9,9 @@ import torch
 
 from model import load_net
 from reader import sanity_checks
-from reader.classify import classify
 from reader.ink import extract_ink
 from reader.load_image import load_image
-from reader.mnist_format import to_mnist_format
+from reader.mnist_format import classify, to_mnist_format
 
 DOT = [[0, 0], [1, 1]]
 TURN = np.linspace(0, 2 * np.pi, 60)

@@ -59,6 +59,6 @@ repo: ## Write your repository's address into README, notebook and CITATION.cff:
 	sed -i.bak -e "s|/$$old|/$$OWNER/$$name|g; s|cd $$old_name|cd $$name|g" \
 		-e "s|$$old_owner\.github\.io/$$old_name|$$OWNER.github.io/$$name|g" \
 		-e "s|](web/draw.html)|](https://$$OWNER.github.io/$$name/)|g" -e 's|<!-- published: \(.*\) -->|\1|' \
-		$(ADDRESSED) && rm $(ADDRESSED:=.bak) && echo "$(ADDRESSED) now point to github.com/$$OWNER/$$name"
+		$(ADDRESSED) && rm $(ADDRESSED:=.bak) && echo "$(ADDRESSED) now point to github.com/$$OWNER/$$name. Turn on Settings, Pages, Source: GitHub Actions"
 clean: ## Remove .venv, build and caches
 	rm -rf .venv build .pytest_cache .ruff_cache

@@ -96,7 +96,7 @@ def load_net(path=WEIGHTS):
         # torch.compile and DataParallel put these prefixes before every name.
         net.load_state_dict({k.replace("_orig_mod.", "").replace("module.", ""): v for k, v in weights.items()})
     except Exception as error:  # torch raises many types here
-        raise ValueError(f"{path} does not hold weights of this network; `make save` writes such a file") from error
+        raise ValueError(f"{path} does not hold weights of Net; save_weights(net, path) writes such a file") from error
     return net.eval()
 
 

@@ -98,5 +98,5 @@ def test_save_weights_keeps_the_old_file_if_the_disk_is_full(net, tmp_path, monk
 
 def test_load_net_refuses_other_files(tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=r"other\.pt does not hold weights of this network"):
+    with pytest.raises(ValueError, match=r"other\.pt does not hold weights of Net"):
         load_net(tmp_path / "other.pt")

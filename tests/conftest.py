@@ -1,12 +1,16 @@
 """What several test files share: the data, loaded once, and a browser."""
 
 import os
+import signal
 
 import pytest
 from helpers import ROOT
 
 import utils
 from web.browser import MISSING, has_chrome, open_chrome
+
+# Tests send Ctrl-C. A shell lets what it starts in the background ignore that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

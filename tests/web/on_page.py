@@ -66,7 +66,7 @@ def show(browser, strokes):
 def move(browser, *points, kind="mouse", down=True, up=True):
     """Move a pointer, "mouse", "touch" or "pen", in any browser: it goes down at the first point, up at the last.
 
-    With `up=False` it stays down, and goes on with `down=False`.
+    With `up=False` it stays down, and the next stroke continues with `down=False`.
     """
     from selenium.webdriver.common.action_chains import ActionBuilder
     from selenium.webdriver.common.actions.pointer_input import PointerInput

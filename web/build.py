@@ -12,8 +12,6 @@ import json
 import re
 from pathlib import Path
 
-import pandas as pd
-
 from model import load_net
 from training.data import MEAN, STD
 from web import check
@@ -69,6 +67,8 @@ def csp_hash(text):
 
 
 def main():
+    import pandas as pd  # not needed to embed the page, as the notebook does
+
     net = load_net()
     PAGE.write_text(build(net), encoding="utf-8")
     row = check.check_page(net, PAGE)
